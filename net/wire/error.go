@@ -1,0 +1,4 @@
+package wire
+
+// ErrorCode is how Kafka says what went wrong.
+type ErrorCode int16
