@@ -1,6 +1,6 @@
 package wire
 
-// The codes of Apache Kafka 4.3.
+// The codes of Apache Kafka 4.3. What each says is in errorInfos.
 const (
 	ErrUnknownServerError                 ErrorCode = -1
 	ErrNone                               ErrorCode = 0
