@@ -1,0 +1,78 @@
+package node
+
+import (
+	"millrace/net/server"
+	"millrace/net/wire"
+	"millrace/node/host"
+)
+
+// call is one request on its way: decoded, handled, answered. It belongs to the connection's write task once the
+// read task has queued it.
+type call struct {
+	server.Request
+	broker  *Broker
+	route   *route
+	message wire.Message
+	// clientID is what the client calls itself in the request header; "" when it is null.
+	clientID string
+	// waiter is the write task's. It is woken when the call is ending; wakes may come without reason.
+	waiter host.Waiter
+	// finish is what the second stage of a staged route does; nil for the others.
+	finish func() wire.Message
+	// held is released after the answer was sent: pins of what its parts refer to. It may hold nils.
+	held []interface{ Release() }
+}
+
+// now is the monotonic clock of the node.
+func (c *call) now() host.Instant { return c.broker.host.Clock.Now() }
+
+// ending reports that the client has gone or the node is stopping: who waits should answer with what there is.
+func (c *call) ending() bool { return c.Connection.Closing() }
+
+// hold keeps what the answer refers to until it has been sent.
+func (c *call) hold(pin interface{ Release() }) { c.held = append(c.held, pin) }
+
+// await waits for a future in the write task. It returns false at the deadline, or when the call is ending.
+func await[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
+	if v, ok := f.Try(); ok {
+		return v, true
+	}
+	f.Watch(c.waiter)
+	for {
+		if v, ok := f.Try(); ok {
+			return v, true
+		}
+		if c.ending() || !c.waiter.WaitUntil(deadline) {
+			return f.Try()
+		}
+	}
+}
+
+// Finish answers the call. It runs in the write task.
+func (c *call) Finish(w host.Waiter) server.Response {
+	c.waiter = w
+	var answer wire.Message
+	if c.finish != nil {
+		answer = c.finish()
+	} else {
+		answer = c.route.handle(c.broker, c, c.message)
+	}
+	if answer == nil {
+		return server.Response{}
+	}
+	return c.respond(answer)
+}
+
+// Drop gives the call up.
+func (c *call) Drop() {}
+
+// Done releases what the answer held, and the frame.
+func (c *call) Done() {
+	for _, pin := range c.held {
+		if pin != nil {
+			pin.Release()
+		}
+	}
+	c.held = nil
+	c.Frame.Release()
+}

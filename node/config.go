@@ -1,0 +1,62 @@
+package node
+
+import (
+	"time"
+
+	"millrace/net/server"
+)
+
+// Config says how a node is to run. The zero value works: a broker on 127.0.0.1:9092, node id 1, alone in a new
+// cluster, its data at the root of the host's disk. A size or time of zero means its default; small values are for the
+// simulator, which wants to see segments roll and checkpoints pass.
+type Config struct {
+	// Listen is the address of the Kafka listener, "host:port"; port 0 chooses a free one. Default 127.0.0.1:9092.
+	Listen string
+	// Advertise is the "host:port" that clients are told to connect to. Empty: the address by which each of them
+	// reached this node, which is right unless something between translates addresses.
+	Advertise string
+	// NodeID is the broker id, 1 by default. It is fixed when the data directory is first used.
+	NodeID int32
+	// ClusterID names a new cluster; empty draws one. A data directory that belongs to another cluster is refused.
+	ClusterID string
+	// Rack is told to clients; empty is none.
+	Rack string
+	// Properties are broker configs under Kafka's names, as in a server.properties file; see node/config. They are
+	// below what was set dynamically and above the defaults.
+	Properties map[string]string
+
+	// Lanes is the number of data shards that partitions are spread over. Default 4.
+	Lanes int
+	// Server bounds connections and requests. Properties that name the same things win.
+	Server server.Options
+
+	// WALFileBytes is the size of a file of the write-ahead log, WALFirstBytes that of the first one, which should be
+	// small since it is written with zeros before the node starts, WALMaxBytes the bound of all.
+	WALFileBytes, WALFirstBytes, WALMaxBytes int64
+	// CheckpointBytes of log, or CheckpointInterval if anything was written, bring the next checkpoint.
+	CheckpointBytes    int64
+	CheckpointInterval time.Duration
+	// CacheBytes bounds the memory for recently written records that are not yet, or no longer only, in segments.
+	CacheBytes int64
+	// ChunkBytes is how much of a partition is written to its segment at once; a multiple of 4096.
+	ChunkBytes int
+	// RetentionInterval is how often retention and the age of segments are looked at; default is Kafka's
+	// log.retention.check.interval.ms.
+	RetentionInterval time.Duration
+	// ReserveHigh and ReserveLow are free bytes of the file system below which produces, and everything but what
+	// frees space, are refused.
+	ReserveHigh, ReserveLow int64
+}
+
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:9092"
+	}
+	if c.NodeID == 0 {
+		c.NodeID = 1
+	}
+	if c.Lanes <= 0 {
+		c.Lanes = 4
+	}
+	return c
+}

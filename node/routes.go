@@ -1,0 +1,49 @@
+package node
+
+import "millrace/net/wire"
+
+// route says how the requests of one API key are answered.
+type route struct {
+	api    wire.API
+	decode func() wire.Message
+	// begin is set for staged routes: it runs in the read task, in the order of arrival, and returns the second stage.
+	begin func(b *Broker, c *call, q wire.Message) func() wire.Message
+	// handle does all the work in the write task.
+	handle func(b *Broker, c *call, q wire.Message) wire.Message
+}
+
+// pointer is a request type's pointer, which is the message.
+type pointer[T any] interface {
+	*T
+	wire.Message
+}
+
+func apiOf[Q any, P pointer[Q]]() wire.API {
+	api, _ := wire.Lookup(P(new(Q)).APIKey())
+	return api
+}
+
+// on makes the route of an ordinary API.
+func on[Q any, P pointer[Q]](f func(*Broker, *call, P) wire.Message) route {
+	return route{
+		api:    apiOf[Q, P](),
+		decode: func() wire.Message { return P(new(Q)) },
+		handle: func(b *Broker, c *call, q wire.Message) wire.Message { return f(b, c, q.(P)) },
+	}
+}
+
+// staged makes the route of an API whose order is fixed in the read task.
+func staged[Q any, P pointer[Q]](f func(*Broker, *call, P) func() wire.Message) route {
+	return route{
+		api:    apiOf[Q, P](),
+		decode: func() wire.Message { return P(new(Q)) },
+		begin:  func(b *Broker, c *call, q wire.Message) func() wire.Message { return f(b, c, q.(P)) },
+	}
+}
+
+// routes lists what this broker serves.
+func routes() []route {
+	return []route{
+		on((*Broker).apiVersions),
+	}
+}
