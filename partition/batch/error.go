@@ -1,0 +1,43 @@
+package batch
+
+import "fmt"
+
+// Code is a Kafka error code as it goes on the wire. Only those that a batch or a partition can cause are named here.
+type Code int16
+
+const (
+	OffsetOutOfRange            Code = 1
+	CorruptMessage              Code = 2
+	MessageTooLarge             Code = 10
+	RecordListTooLarge          Code = 18
+	InvalidTimestamp            Code = 32
+	UnsupportedForMessageFormat Code = 43
+	OutOfOrderSequenceNumber    Code = 45
+	InvalidProducerEpoch        Code = 47
+	InvalidTxnState             Code = 48
+	KafkaStorageError           Code = 56
+	UnsupportedCompressionType  Code = 76
+	InvalidRecord               Code = 87
+)
+
+// RecordError names a record of a refused batch, as Produce 8 and later report it.
+type RecordError struct {
+	// Index is the record's place in the batch, from 0.
+	Index int32
+	// Message says what is wrong with it.
+	Message string
+}
+
+// Error is a refusal in Kafka's terms.
+type Error struct {
+	Code    Code
+	Message string
+	// Records are the records at fault, at most MaxRecordErrors of them; nil when the whole batch is at fault.
+	Records []RecordError
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func refuse(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
