@@ -104,3 +104,37 @@ func randomRecords(rng *rand.Rand) Records {
 	}
 	return r
 }
+
+// one fills m with one element in every array and nothing null.
+func one(m Record) { fillOne(reflect.ValueOf(m).Elem()) }
+
+func fillOne(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetInt(1)
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		v.SetUint(1)
+	case reflect.Float64:
+		v.SetFloat(1)
+	case reflect.String:
+		v.SetString("a")
+	case reflect.Array:
+		v.Index(0).SetUint(1)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillOne(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fillOne(v.Index(0))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Records]() {
+			v.Set(reflect.ValueOf(RecordBytes([]byte("a"))))
+			return
+		}
+		for i := range v.NumField() {
+			fillOne(v.Field(i))
+		}
+	}
+}
