@@ -1,0 +1,59 @@
+// Package group is the group coordinator: who is a member of which consumer group, which generation the group is in,
+// what the leader assigned, and which offsets were committed. It is a pure state machine. It does no I/O, reads no
+// clock, draws no random number that it was not handed; time comes in with every call, records and answers go out.
+//
+// # Where its state lives
+//
+// Groups live in the internal topic __consumer_offsets, compacted, in Kafka's record formats (records.go). A group
+// belongs to one partition of it ([PartitionOf]); there is one [Coordinator] per partition. Its state has two layers:
+//
+//	image   what the applied log says: committed offsets, the last stored metadata of every group. Every replica
+//	        has it, built by Apply. It is a function of the log and of nothing else.
+//	live    what only the leader of the partition knows: members that are joining, timers, answers that wait.
+//	        Elect builds it from the image, Resign throws it away.
+//
+// So failover loads nothing, and what a crash forgets is what Kafka forgets: a rebalance that was under way.
+//
+// # The flow
+//
+//	c := group.New(group.DefaultConfig(), random)
+//	for each record of the partition's log { c.Apply(offset, producer, record) }     // replay; every replica
+//	out := c.Elect(now)                                                              // this replica leads
+//
+//	out = c.Step(now, group.Input{Tag: 7, Request: &group.SyncRequest{…}})           // a request came
+//	out = c.Expire(now)                                                              // c.Deadline() is reached
+//	out = c.Committed(now, token, baseOffset)                                        // an append was applied
+//	out = c.Failed(now, token, code)                                                 // … or definitely was not
+//
+// Each of them returns an [Output], to be handled whole before the next call:
+//
+//	out.Appends   batches to append to the partition, each atomic, in this order; each has a token
+//	out.Replies   answers to hand out now, by the tag of their request
+//
+// A request gets exactly one reply: at once; when its append is applied (Committed) or refused (Failed); or when other
+// members or a timer end its wait (JoinGroup, SyncGroup). Nothing that a reply says rests on a record that is not yet
+// applied. Tags are the caller's own, never zero, unique among the requests that wait.
+//
+// Of each batch that is applied to the partition, exactly one of Apply (for its records) or Committed (for its token)
+// must be told, in log order. On a leader all are its own, so a leader calls Committed only. Committed tokens come in
+// the order in which their appends were handed out. An append whose fate is unknown stays unresolved until it is known,
+// also after Resign; its request stays unanswered, and the caller may give it up at a timeout of its own.
+//
+// # Classic groups
+//
+// The files join.go, rebalance.go, sync.go, leave.go hold the protocol of JoinGroup, SyncGroup, Heartbeat and
+// LeaveGroup as Kafka 4.3 speaks it, with static members (KIP-345), known member ids (KIP-394), protocol type and name
+// checks (KIP-559), skipped assignment (KIP-814):
+//
+//	         join                 all joined, or timeout           leader's SyncGroup applied
+//	Empty ─────────► Preparing ──────────────────────► Completing ────────────────────────► Stable
+//	  ▲   after the  Rebalance ◄─────────────────────── Rebalance                             │
+//	  │   initial      │  ▲        join, leave, timeout                                       │
+//	  └── delay ───────┘  └───────────────────────────────────────────────────────────────────┘
+//	    nobody joined                  join, leave, timeout, changed subscription
+//
+// A generation is written to the log once, when its leader's assignment arrives, and when a group becomes empty.
+//
+// The next kind of group (KIP-848) goes beside: its own record types in records.go, its own live type next to the
+// classic one, the same image for offsets. Records of types that this package does not know are skipped by Apply.
+package group
