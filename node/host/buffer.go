@@ -22,6 +22,7 @@ type Pool struct {
 	bound  int64
 	poison bool
 	out    atomic.Int64
+	handed atomic.Int64
 }
 
 // NewPool returns a pool that keeps at most bound free bytes. poison overwrites what is given back, so that a use after
@@ -64,11 +65,15 @@ func (p *Pool) Get(n int) *Buffer {
 	b.data = b.mem[:n]
 	b.count.Store(1)
 	p.out.Add(int64(len(b.mem)))
+	p.handed.Add(1)
 	return b
 }
 
 // Out is the number of bytes handed out and not yet given back.
 func (p *Pool) Out() int64 { return p.out.Load() }
+
+// Handed is the number of buffers ever handed out.
+func (p *Pool) Handed() int64 { return p.handed.Load() }
 
 // Trim leaves all free memory to the garbage collector.
 func (p *Pool) Trim() {
