@@ -1,0 +1,247 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+
+	"millrace/node/host"
+)
+
+// conn is one end of a connection. Its fields say what this end has received and how far what it sends has come.
+type conn struct {
+	world         *World
+	inc           *incarnation
+	peer          *conn
+	id            uint64
+	local, remote string
+	draws         Draws
+	closed        bool
+	broken        error // host.ErrReset
+
+	inbox        [][]byte
+	ended        bool // the peer has ended its stream
+	reader       waiter
+	readDeadline int64
+
+	sent         int64 // bytes handed to the network
+	unread       int64 // of those, not yet read by the peer
+	window       int64 // bound of unread
+	breakAt      int64 // the byte at which the connection breaks; -1 for never
+	small        bool
+	arrived      int64 // time at which the last chunk arrives
+	sender       waiter
+	sendDeadline int64
+}
+
+func (c *conn) state(op string) error {
+	switch {
+	case c.closed || c.inc.dead:
+		return fmt.Errorf("%s %s: %w", op, c.remote, host.ErrClosed)
+	case c.broken != nil:
+		return fmt.Errorf("%s %s: %w", op, c.remote, c.broken)
+	}
+	return nil
+}
+
+// Read waits for bytes.
+func (c *conn) Read(p []byte) (int, error) {
+	w := c.world
+	for {
+		w.step()
+		if err := c.state("read from"); err != nil {
+			return 0, err
+		}
+		if len(p) == 0 {
+			return 0, nil
+		}
+		if len(c.inbox) > 0 {
+			n := copy(p, c.inbox[0])
+			w.io("recv", c.local, c.id, c.sent, int64(n), p[:n])
+			if c.inbox[0] = c.inbox[0][n:]; len(c.inbox[0]) == 0 {
+				c.inbox = c.inbox[1:]
+			}
+			c.peer.unread -= int64(n)
+			c.peer.sender.wake()
+			return n, nil
+		}
+		if c.ended {
+			return 0, io.EOF
+		}
+		if c.readDeadline <= w.now {
+			return 0, fmt.Errorf("read from %s: %w", c.remote, host.ErrTimeout)
+		}
+		c.reader.wait(c.readDeadline)
+	}
+}
+
+// Send hands the parts to the network, chunk by chunk, as the window allows. Files are read chunk by chunk too, and other
+// tasks run in between.
+func (c *conn) Send(parts ...host.Part) (int64, error) {
+	w := c.world
+	var total int64
+	for _, part := range parts {
+		size := part.Size()
+		for done := int64(0); done < size; {
+			n, err := c.room(size - done)
+			if err != nil {
+				return total, err
+			}
+			chunk := make([]byte, n)
+			if part.File == nil {
+				copy(chunk, part.Bytes[done:])
+			} else if err := part.File.(*file).late(chunk, part.Off+done); err != nil {
+				return total, err
+			}
+			c.transmit(chunk)
+			total += n
+			if done += n; part.File != nil && done < size {
+				w.sleep(c.draws.Between(1000, 50_000), "sends a file")
+			}
+		}
+	}
+	c.inc.reach(PointSend)
+	return total, c.stateAfterSend()
+}
+
+func (c *conn) stateAfterSend() error {
+	if c.broken != nil {
+		return fmt.Errorf("send to %s: %w", c.remote, c.broken)
+	}
+	return nil
+}
+
+// room waits until something may be sent and returns how much of want it is this time.
+func (c *conn) room(want int64) (int64, error) {
+	w := c.world
+	for {
+		w.step()
+		if err := c.state("send to"); err != nil {
+			return 0, err
+		}
+		if free := c.window - c.unread; free > 0 {
+			n := min(want, free)
+			if c.small && c.draws.Chance(0.3) {
+				n = min(n, c.draws.Skewed(1, 64))
+			}
+			return n, nil
+		}
+		if c.sendDeadline <= w.now {
+			return 0, fmt.Errorf("send to %s: %w", c.remote, host.ErrTimeout)
+		}
+		c.sender.wait(c.sendDeadline)
+	}
+}
+
+// transmit puts a chunk on its way.
+func (c *conn) transmit(chunk []byte) {
+	w := c.world
+	w.io("send", c.local, c.id, c.sent, int64(len(chunk)), chunk)
+	breaks := c.breakAt >= 0 && c.sent+int64(len(chunk)) > c.breakAt
+	if breaks {
+		chunk = chunk[:max(0, c.breakAt-c.sent)]
+	}
+	c.sent += int64(len(chunk))
+	c.unread += int64(len(chunk))
+	c.later(func() {
+		if len(chunk) > 0 {
+			c.deliver(chunk)
+		}
+		if breaks {
+			w.fault("reset")
+			c.reset()
+		}
+	})
+}
+
+// later does something at the other end, after everything that was sent before.
+func (c *conn) later(what func()) {
+	w := c.world
+	at := w.network.openAt(c.inc.node.name, c.peer.inc.node.name) + c.draws.Between(15_000, 250_000)
+	if p := w.network.profile.Slow; p > 0 && c.draws.Chance(p) {
+		at += c.draws.Skewed(1_000_000, 50_000_000)
+		w.fired["slow chunk"]++
+	}
+	c.arrived = max(c.arrived+1, at)
+	w.timers.push(timer{at: c.arrived, run: what})
+}
+
+// deliver is the arrival of a chunk at the peer.
+func (c *conn) deliver(chunk []byte) {
+	p := c.peer
+	switch {
+	case c.broken != nil:
+	case p.closed && p.inc.dead && p.inc.node.off: // nobody is there to answer
+	case p.closed || p.inc.dead:
+		c.reset()
+	default:
+		p.inbox = append(p.inbox, chunk)
+		p.reader.wake()
+	}
+}
+
+// reset breaks the connection for both ends. What had not been read is lost.
+func (c *conn) reset() {
+	for _, e := range []*conn{c, c.peer} {
+		if e.broken == nil {
+			e.broken = host.ErrReset
+			e.inbox = nil
+			e.reader.wake()
+			e.sender.wake()
+		}
+	}
+}
+
+// hangUp ends this end's stream: the peer reads what was sent and then the end.
+func (c *conn) hangUp() {
+	c.closed = true
+	c.later(func() {
+		if p := c.peer; p.broken == nil {
+			p.ended = true
+			p.reader.wake()
+		}
+	})
+}
+
+// Close ends the connection. If something was received that nobody read, the peer sees it break.
+func (c *conn) Close() error {
+	c.world.step()
+	if c.inc.dead || c.closed {
+		return nil
+	}
+	unread := len(c.inbox) > 0
+	c.inbox = nil
+	if c.broken != nil {
+		c.closed = true
+	} else {
+		c.hangUp()
+	}
+	if unread && c.broken == nil {
+		c.later(func() { c.peer.reset() })
+	}
+	c.reader.wake()
+	c.sender.wake()
+	return nil
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *conn) SetReadDeadline(t host.Instant) {
+	c.world.step()
+	c.readDeadline = c.inc.worldTime(t)
+	c.reader.wake()
+}
+
+// SetSendDeadline sets the deadline of sends.
+func (c *conn) SetSendDeadline(t host.Instant) {
+	c.world.step()
+	c.sendDeadline = c.inc.worldTime(t)
+	c.sender.wake()
+}
+
+// LocalAddr is this end's address.
+func (c *conn) LocalAddr() string { return c.local }
+
+// RemoteAddr is the other end's address.
+func (c *conn) RemoteAddr() string { return c.remote }
+
+// Identity is empty: nobody asks.
+func (c *conn) Identity() string { return "" }

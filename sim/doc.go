@@ -1,0 +1,36 @@
+// Package sim is a world in one thread: a seeded scheduler, virtual time, disks that forget and networks that lie. It
+// implements node/host, so that the same broker source that runs on a machine runs here, thousands of times faster and
+// the same way each time.
+//
+// # A world
+//
+// A [World] has nodes. A [Node] has a disk that survives it, a clock of its own, and at most one incarnation: the run
+// of one process, begun by [Node.Boot] and ended by [Node.Crash]. Everything that an incarnation was given (tasks, file
+// handles, connections, waiters) is inert once it is dead.
+//
+// Tasks are coroutines of [iter.Pull]. One runs at a time. Every wait, every I/O and every operation of a type that tasks
+// share is a yield: the scheduler may let the task run on, let another one run, or end the node. A dead node's tasks are
+// unwound by a private panic, so deferred code runs, and finds every handle inert.
+//
+// # What a seed decides
+//
+// Every draw is keyed: H(seed, node, incarnation, site, counter). A new line of code, or one fault less, does not shift
+// the draws of other places. The world keeps a hash of every scheduling choice and of the bytes and the time of every
+// I/O; two runs of one seed must agree on it, in other processes too.
+//
+// etcd's raft draws its election timeouts from crypto/rand.Reader. The first world of a process replaces that variable
+// by a reader that asks the current world, so a process runs one world at a time.
+//
+// # The disk
+//
+// A file has what the node sees (the page cache) and what would survive a power cut, and between the two a list of
+// writes that are not synced. At a power cut each of them, and each size and directory change, is kept, torn at sectors
+// of 512 bytes, or lost, out of order. Two writes into one sector keep their order, since a device writes the sector
+// that the cache holds. Killing the process alone keeps the cache. A failed sync drops the dirty pages from what will
+// ever be written while the cache goes on showing them, as Linux does.
+//
+// # The network
+//
+// Bytes arrive late and in chunks, down to single bytes; file ranges are read while they are sent; windows are bounded;
+// connections break in the middle of a frame, dials are refused, links clog, and a node that lost its power is silent.
+package sim

@@ -1,0 +1,203 @@
+package sim
+
+import "slices"
+
+// sector is what a device writes whole.
+const sector = 512
+
+// inode is a file: what the node sees, what a power cut leaves, and the changes between the two.
+type inode struct {
+	id        uint64
+	dir       bool
+	data      []byte // as the node sees it; bytes up to size that are not there are zeros
+	size      int64
+	allocated int64
+
+	stable     []byte // as a power cut leaves it, without any of pending
+	stableSize int64
+	pending    []change
+	changes    uint64
+}
+
+// add notes a change that is not certain.
+func (f *inode) add(c change) {
+	f.changes++
+	c.seq = f.changes
+	f.pending = append(f.pending, c)
+}
+
+// change is a write or a truncation that is not yet certain to survive.
+type change struct {
+	seq      uint64
+	off      int64
+	data     []byte
+	size     int64 // the size that the file has after it
+	truncate bool
+	synced   bool // has survived already; kept because an older one has not
+	stays    bool // chosen to survive a crash
+}
+
+// put copies b to off of an image, growing it.
+func put(image []byte, off int64, b []byte) []byte {
+	end := off + int64(len(b))
+	if int64(len(image)) < end {
+		if int64(cap(image)) >= end {
+			old := len(image)
+			image = image[:end]
+			clear(image[old:])
+		} else {
+			grown := make([]byte, end, max(end, 2*int64(cap(image))))
+			copy(grown, image)
+			image = grown
+		}
+	}
+	copy(image[off:], b)
+	return image
+}
+
+// cut makes everything from size on zeros.
+func cut(image []byte, size int64) []byte {
+	if int64(len(image)) > size {
+		clear(image[size:])
+		return image[:size]
+	}
+	return image
+}
+
+// write is what a WriteAt does to the cache. durable says that it has reached the disk.
+func (f *inode) write(off int64, b []byte, durable bool) {
+	f.data = put(f.data, off, b)
+	f.size = max(f.size, off+int64(len(b)))
+	f.allocated = max(f.allocated, f.size)
+	if durable && len(f.pending) == 0 {
+		f.stable = put(f.stable, off, b)
+		f.stableSize = max(f.stableSize, f.size)
+		return
+	}
+	f.add(change{off: off, data: append([]byte(nil), b...), size: f.size, synced: durable})
+}
+
+// truncate sets the size as the node sees it.
+func (f *inode) truncate(size int64) {
+	f.data = cut(f.data, size)
+	f.size = size
+	f.allocated = size
+	f.add(change{size: size, truncate: true})
+}
+
+// read copies what the node sees.
+func (f *inode) read(p []byte, off int64) int {
+	if off >= f.size {
+		return 0
+	}
+	n := int(min(int64(len(p)), f.size-off))
+	have := 0
+	if off < int64(len(f.data)) {
+		have = copy(p[:n], f.data[off:])
+	}
+	clear(p[have:n])
+	return n
+}
+
+// settle makes the changes up to one certain.
+func (f *inode) settle(upto uint64) {
+	for len(f.pending) > 0 && (f.pending[0].seq <= upto || f.pending[0].synced) {
+		f.keep(f.pending[0], nil)
+		f.pending = f.pending[1:]
+	}
+	if len(f.pending) == 0 {
+		f.pending = nil
+	}
+}
+
+// lose forgets the changes up to one although the cache goes on showing them: what follows a failed sync.
+func (f *inode) lose(upto uint64) {
+	f.pending = slices.DeleteFunc(f.pending, func(c change) bool { return c.seq <= upto && !c.synced })
+}
+
+// keep applies a change to the stable image; when which is not nil, only the sectors that it allows.
+func (f *inode) keep(c change, which func(sector int64) bool) {
+	if c.truncate {
+		f.stable = cut(f.stable, c.size)
+		f.stableSize = c.size
+		return
+	}
+	if which == nil {
+		f.stable = put(f.stable, c.off, c.data)
+		f.stableSize = max(f.stableSize, c.size)
+		return
+	}
+	end := c.off + int64(len(c.data))
+	for at := c.off; at < end; {
+		next := min(end, (at/sector+1)*sector)
+		if which(at / sector) {
+			f.stable = put(f.stable, at, c.data[at-c.off:next-c.off])
+		}
+		at = next
+	}
+}
+
+// powerCut decides what survives, and leaves that as what the node will see.
+func (f *inode) powerCut(d *Draws) (torn, lost int) {
+	fate := d.Below(5)
+	prefix := d.Below(int64(len(f.pending)) + 1)
+	for i := range f.pending {
+		c := &f.pending[i]
+		switch fate {
+		case 0: // nothing survives
+		case 1:
+			c.stays = true
+		case 2: // the first ones do
+			c.stays = int64(i) < prefix
+		default: // any of them do
+			c.stays = d.Chance(0.5)
+		}
+		c.stays = c.stays || c.synced
+	}
+	// A sector is written as the cache holds it at that moment: with every older change to it.
+	newest := make(map[int64]int)
+	for i, c := range f.pending {
+		if c.truncate || len(c.data) == 0 {
+			continue
+		}
+		tear := !c.synced && fate >= 2 && d.Chance(0.3)
+		from, to := c.off/sector, (c.off+int64(len(c.data))-1)/sector
+		if tear {
+			torn++
+		} else if !c.stays {
+			lost++
+		}
+		for s := from; s <= to; s++ {
+			if c.stays && !tear || tear && d.Chance(0.5) {
+				newest[s] = i
+			}
+		}
+	}
+	for i, c := range f.pending {
+		if c.truncate {
+			if c.stays {
+				f.keep(c, nil)
+			}
+			continue
+		}
+		f.keep(c, func(s int64) bool {
+			last, ok := newest[s]
+			return ok && i <= last
+		})
+		// The size is another block of the disk: it may survive without the data, and the data without it.
+		if c.synced || fate == 1 || fate > 1 && d.Chance(0.5) {
+			f.stableSize = max(f.stableSize, c.size)
+		}
+	}
+	f.pending = nil
+	f.stable = cut(f.stable, f.stableSize)
+	f.restore()
+	return torn, lost
+}
+
+// restore makes the cache what is on the disk.
+func (f *inode) restore() {
+	f.data = append([]byte(nil), f.stable...)
+	f.size = f.stableSize
+	f.allocated = f.size
+}

@@ -1,0 +1,247 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"millrace/node/host"
+)
+
+// Node is a machine: a disk and a clock that survive its processes, and at most one process.
+type Node struct {
+	world *World
+	name  string
+	key   uint64
+	disk  *disk
+	inc   *incarnation
+	boots int
+	off   bool // without power
+
+	// WallOffset is added to the wall clock, Drift makes the monotonic clock run faster, in parts per million.
+	// They may change between incarnations, WallOffset at any time.
+	WallOffset time.Duration
+	Drift      int64
+}
+
+// incarnation is the life of one process.
+type incarnation struct {
+	node    *Node
+	number  int
+	key     uint64
+	dead    bool
+	mayDie  bool // an injected error has made dying right
+	booted  int64
+	origin  int64 // what the monotonic clock shows at boot
+	tasks   []*task
+	started map[string]int
+	sites   map[string]*Draws
+	secure  drawsReader
+	counts  [pointKinds]uint64
+	crash   CrashPoint
+	armed   bool
+	files   int
+	conns   []*conn
+	pool    *host.Pool
+
+	spurious Draws
+}
+
+// AddNode adds a node, without power, with an empty disk. Its name is also its network name.
+func (w *World) AddNode(name string) *Node {
+	n := &Node{world: w, name: name, key: derive(w.key, name), off: true}
+	n.disk = newDisk(n)
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// Name is the node's name.
+func (n *Node) Name() string { return n.name }
+
+// Running says whether a process lives.
+func (n *Node) Running() bool { return n.inc != nil }
+
+// Boots counts the processes that were started.
+func (n *Node) Boots() int { return n.boots }
+
+// Boot starts a process whose first task is main. The node must not be running.
+func (n *Node) Boot(main func(h host.Host)) {
+	if n.inc != nil {
+		panic("sim: node boots twice")
+	}
+	n.boots++
+	n.off = false
+	w := n.world
+	inc := &incarnation{node: n, number: n.boots, key: deriveNumber(n.key, uint64(n.boots)), booted: w.now,
+		started: make(map[string]int), sites: make(map[string]*Draws)}
+	inc.origin = inc.draws("clock").Between(0, int64(time.Hour))
+	inc.secure = drawsReader{inc.draws("secure")}
+	inc.spurious = Draws{key: derive(inc.key, "spurious")}
+	n.inc = inc
+	w.note("boot %s #%d", n.name, n.boots)
+	h := inc.host()
+	inc.pool = h.Buffers
+	inc.start("main", func() { main(h) })
+}
+
+// host is the world as the incarnation sees it.
+func (inc *incarnation) host() host.Host {
+	t := tasks{inc}
+	return host.Host{
+		Clock:     clock{inc},
+		Tasks:     t,
+		Disk:      diskHandle{inc, inc.node.disk},
+		Transport: transport{inc},
+		Random:    random{inc},
+		Secure:    inc.secure,
+		Buffers:   host.NewPool(t, 4<<20, true),
+		Log:       slog.New(logHandler{inc: inc}),
+	}
+}
+
+// draws is the incarnation's stream for a site.
+func (inc *incarnation) draws(site string) *Draws {
+	d := inc.sites[site]
+	if d == nil {
+		d = &Draws{key: derive(inc.key, site)}
+		inc.sites[site] = d
+	}
+	return d
+}
+
+// End is how a process ends.
+type End int
+
+// Kill ends the process and leaves the page cache; Power ends the machine.
+const (
+	Kill End = iota
+	Power
+)
+
+func (e End) String() string { return [...]string{"kill", "power"}[e] }
+
+// Crash ends the node's process, if there is one. After Kill the operating system closes its connections; after Power
+// there is silence, and what was not synced is lost in part.
+func (n *Node) Crash(how End) {
+	inc := n.inc
+	if inc == nil {
+		if how == Power && !n.off {
+			n.off = true
+			n.disk.crash(n.disk.draws("crash"))
+		}
+		return
+	}
+	w := n.world
+	inc.dead = true
+	n.inc = nil
+	n.off = how == Power
+	w.dying = append(w.dying, inc)
+	w.fault("crash/" + how.String())
+	w.network.ended(inc, how)
+	n.disk.ended(inc, how)
+}
+
+// Leaks lists what the running process still holds; for the end of an orderly stop. Call it outside tasks, or from a
+// task of another node.
+func (n *Node) Leaks() []string {
+	inc := n.inc
+	if inc == nil {
+		return nil
+	}
+	var leaks []string
+	for _, t := range inc.tasks {
+		leaks = append(leaks, "task "+t.name)
+	}
+	if inc.files > 0 {
+		leaks = append(leaks, fmt.Sprintf("%d open files", inc.files))
+	}
+	for _, c := range inc.conns {
+		if !c.closed {
+			leaks = append(leaks, "connection "+c.local+"-"+c.remote)
+		}
+	}
+	if out := inc.pool.Out(); out != 0 {
+		leaks = append(leaks, fmt.Sprintf("%d bytes of buffers", out))
+	}
+	slices.Sort(leaks)
+	return leaks
+}
+
+// clock is host.Clock of an incarnation.
+type clock struct{ inc *incarnation }
+
+// Now is the node's monotonic clock.
+func (c clock) Now() host.Instant {
+	c.inc.node.world.step()
+	return c.inc.instant(c.inc.node.world.now)
+}
+
+// Wall is the node's wall clock.
+func (c clock) Wall() time.Time {
+	w := c.inc.node.world
+	w.step()
+	return w.wallBase.Add(time.Duration(w.now) + c.inc.node.WallOffset)
+}
+
+// Sleep parks the task.
+func (c clock) Sleep(d time.Duration) {
+	w := c.inc.node.world
+	w.step()
+	w.sleep(c.inc.worldTime(c.inc.instant(w.now).Add(d))-w.now, "sleeps")
+}
+
+// instant is what the node's clock shows at a time of the world.
+func (inc *incarnation) instant(world int64) host.Instant {
+	run := world - inc.booted
+	return host.Instant(inc.origin + run + run/1_000_000*inc.node.Drift)
+}
+
+// worldTime is the first time of the world at which the node's clock shows t.
+func (inc *incarnation) worldTime(t host.Instant) int64 {
+	if t == host.Never {
+		return 1<<63 - 1
+	}
+	run := int64(t) - inc.origin
+	at := inc.booted + run - run/1_000_000*inc.node.Drift
+	for inc.instant(at) < t {
+		at += max(1, int64(t-inc.instant(at)))
+	}
+	return at
+}
+
+type random struct{ inc *incarnation }
+
+// Uint64 is the next draw of a site.
+func (r random) Uint64(site string) uint64 { return r.inc.draws(site).Uint64() }
+
+// logHandler writes a node's log lines with the world's time.
+type logHandler struct {
+	inc   *incarnation
+	attrs []slog.Attr
+}
+
+func (l logHandler) Enabled(context.Context, slog.Level) bool {
+	return !l.inc.dead && l.inc.node.world.options.Log != nil
+}
+
+func (l logHandler) Handle(_ context.Context, r slog.Record) error {
+	w := l.inc.node.world
+	line := fmt.Sprintf("%12d %s#%d %s %s", w.now, l.inc.node.name, l.inc.number, r.Level, r.Message)
+	for _, a := range l.attrs {
+		line += " " + a.String()
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.String()
+		return true
+	})
+	_, err := fmt.Fprintln(w.options.Log, line)
+	return err
+}
+
+func (l logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return logHandler{l.inc, append(slices.Clip(l.attrs), attrs...)}
+}
+
+func (l logHandler) WithGroup(string) slog.Handler { return l }

@@ -1,0 +1,318 @@
+package sim
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Options are what a world needs besides its seed. The zero value works.
+type Options struct {
+	// Keep is the probability that a task runs on at a yield; 0 draws it from the seed.
+	Keep float64
+	// Priorities runs the task of the highest priority always, with a few seeded points at which the running one falls
+	// behind all others (probabilistic concurrency testing), instead of choosing anew at every switch.
+	Priorities bool
+	// Spurious is the probability that a Wait returns without a wake.
+	Spurious float64
+	// Limit is the virtual time after which Run gives up; 0 means an hour.
+	Limit time.Duration
+	// Steps bounds the number of yields of a run; 0 means 50 million.
+	Steps uint64
+	// Trace, if not nil, gets a line for every event from the number TraceFrom on; Log gets what nodes log.
+	Trace     io.Writer
+	TraceFrom uint64
+	Log       io.Writer
+}
+
+// World is a number of nodes under one scheduler. It belongs to one goroutine.
+type World struct {
+	options  Options
+	key      uint64
+	now      int64
+	wallBase time.Time
+	steps    uint64
+	nextTask uint64
+
+	current  *task
+	runnable []*task
+	timers   timers
+	dying    []*incarnation
+
+	nodes   []*Node
+	network network
+	disk    diskProfile
+	trace   trace
+	fired   map[string]int
+
+	keep    uint64
+	changes []uint64 // steps at which the running task loses its priority
+	stopped bool
+	failure error
+}
+
+// Errors of Run.
+var (
+	ErrDeadlock = errors.New("deadlock: every task waits and nothing is to come")
+	ErrLimit    = errors.New("the run did not end in its virtual time")
+	ErrLivelock = errors.New("the run did not end in its number of steps")
+)
+
+// ErrPanic wraps the panic of a task.
+type ErrPanic struct {
+	Node, Task string
+	Value      any
+	Stack      string
+}
+
+func (e *ErrPanic) Error() string {
+	return fmt.Sprintf("%s: task %s panicked: %v\n%s", e.Node, e.Task, e.Value, e.Stack)
+}
+
+// New returns an empty world. A process has at most one at a time.
+func New(seed uint64, o Options) *World {
+	if o.Limit == 0 {
+		o.Limit = time.Hour
+	}
+	if o.Steps == 0 {
+		o.Steps = 50e6
+	}
+	w := &World{options: o, key: finish(seed + 1), fired: make(map[string]int),
+		wallBase: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+	w.trace.out, w.trace.from = o.Trace, o.TraceFrom
+	d := w.Draws("world")
+	if o.Keep == 0 {
+		o.Keep = Pick(d, 0.6, 0.8, 0.9, 0.9, 0.95, 0.99)
+	}
+	w.keep = uint64(o.Keep * (1 << 63) * 2)
+	if o.Keep >= 1 {
+		w.keep = ^uint64(0)
+	}
+	for range 20 {
+		w.changes = append(w.changes, uint64(d.Skewed(1, 1<<20)))
+	}
+	slices.Sort(w.changes)
+	w.disk = defaultDiskProfile()
+	w.network.init(w)
+	rand.Reader = secureReader{}
+	active = w
+	return w
+}
+
+// active is the world that crypto/rand.Reader belongs to: raft reads that variable and offers no other way.
+var active *World
+
+// Draws is a stream of random numbers for the harness, keyed by its name.
+func (w *World) Draws(site string) *Draws { return &Draws{key: derive(w.key, site)} }
+
+// Now is the time since the world began.
+func (w *World) Now() time.Duration { return time.Duration(w.now) }
+
+// Hash is the hash of everything that has happened, Events how much that was, Trail the hash after every 1,000 events.
+func (w *World) Hash() uint64    { return finish(w.trace.sum) }
+func (w *World) Events() uint64  { return w.trace.events }
+func (w *World) Trail() []uint64 { return w.trace.trail }
+
+// Fired counts the faults that struck, by kind.
+func (w *World) Fired() map[string]int { return w.fired }
+
+// Stop makes Run return after the current step.
+func (w *World) Stop() { w.stopped = true }
+
+// Fail makes Run return an error; the first one counts.
+func (w *World) Fail(err error) {
+	if w.failure == nil {
+		w.failure = err
+		w.note("failed: %v", err)
+	}
+}
+
+// After runs what in the scheduler after a virtual time. It must not block.
+func (w *World) After(d time.Duration, what func()) {
+	w.timers.push(timer{at: w.now + int64(d), run: what})
+}
+
+// Run lets tasks run until Stop, a failure, a deadlock or a limit.
+func (w *World) Run() error {
+	limit := w.now + int64(w.options.Limit)
+	for !w.stopped && w.failure == nil {
+		w.reap()
+		w.fireDue()
+		if w.stopped || w.failure != nil {
+			break
+		}
+		if t := w.pick(); t != nil {
+			w.resume(t)
+		} else if !w.advance() {
+			w.Fail(fmt.Errorf("%w:\n%s", ErrDeadlock, w.Parked()))
+		}
+		switch {
+		case w.now > limit:
+			w.Fail(fmt.Errorf("%w (%v):\n%s", ErrLimit, w.options.Limit, w.Parked()))
+		case w.steps > w.options.Steps:
+			w.Fail(fmt.Errorf("%w:\n%s", ErrLivelock, w.Parked()))
+		}
+	}
+	w.reap()
+	return w.failure
+}
+
+// Close ends every node and unwinds every task. The world cannot run again.
+func (w *World) Close() {
+	for _, n := range w.nodes {
+		n.Crash(Kill)
+	}
+	w.reap()
+	w.runnable, w.timers = nil, timers{}
+}
+
+// fireDue runs the timers whose time has come.
+func (w *World) fireDue() {
+	for w.timers.len() > 0 && w.timers.next() <= w.now {
+		w.fire(w.timers.pop())
+	}
+}
+
+// advance moves time to the next timer that still means something; false when there is none.
+func (w *World) advance() bool {
+	for w.timers.len() > 0 {
+		e := w.timers.pop()
+		if e.stale() {
+			continue
+		}
+		w.now = max(w.now, e.at)
+		w.fire(e)
+		return true
+	}
+	return false
+}
+
+func (w *World) fire(e timer) {
+	switch {
+	case e.run != nil:
+		e.run()
+	case !e.stale():
+		e.waiter.expire()
+	}
+}
+
+// pick takes the runnable task with the smallest rank.
+func (w *World) pick() *task {
+	if len(w.runnable) == 0 {
+		return nil
+	}
+	best := 0
+	for i, t := range w.runnable {
+		if t.rank < w.runnable[best].rank {
+			best = i
+		}
+	}
+	t := w.runnable[best]
+	last := len(w.runnable) - 1
+	w.runnable[best] = w.runnable[last]
+	w.runnable[last] = nil
+	w.runnable = w.runnable[:last]
+	return t
+}
+
+// resume lets a task run to its next suspension.
+func (w *World) resume(t *task) {
+	w.trace.choice(w, t.id)
+	if w.trace.out != nil {
+		w.note("run %s/%s", t.inc.node.name, t.name)
+	}
+	t.runnable = false
+	w.current = t
+	_, more := t.next()
+	w.current = nil
+	if !more {
+		t.ended()
+	}
+}
+
+// reap unwinds the tasks of incarnations that died.
+func (w *World) reap() {
+	for len(w.dying) > 0 {
+		inc := w.dying[0]
+		w.dying = w.dying[1:]
+		w.runnable = slices.DeleteFunc(w.runnable, func(t *task) bool { return t.inc == inc })
+		for len(inc.tasks) > 0 {
+			t := inc.tasks[len(inc.tasks)-1]
+			inc.tasks = inc.tasks[:len(inc.tasks)-1]
+			w.current = t
+			t.stop()
+			w.current = nil
+			t.done = true
+		}
+	}
+}
+
+// Parked lists the tasks that are not finished, for reports.
+func (w *World) Parked() string {
+	var b strings.Builder
+	for _, n := range w.nodes {
+		if n.inc == nil {
+			continue
+		}
+		var names []string
+		for _, t := range n.inc.tasks {
+			state := "waits"
+			if t.runnable {
+				state = "could run"
+			}
+			if t.doing != "" {
+				state = t.doing
+			}
+			names = append(names, t.name+" ("+state+")")
+		}
+		slices.Sort(names)
+		fmt.Fprintf(&b, "  %s: %s\n", n.name, strings.Join(names, ", "))
+	}
+	return b.String()
+}
+
+// Stacks is the stack of every task and goroutine of the process, for reports that only people read.
+func Stacks() string {
+	buf := make([]byte, 1<<20)
+	return string(buf[:runtime.Stack(buf, true)])
+}
+
+// fault counts a fault that struck.
+func (w *World) fault(kind string) {
+	w.fired[kind]++
+	w.trace.word(derive(0, kind))
+	w.note("fault %s", kind)
+}
+
+// secureReader replaces crypto/rand.Reader. Bytes are keyed by the node that reads.
+type secureReader struct{}
+
+func (secureReader) Read(p []byte) (int, error) {
+	w := active
+	if w == nil {
+		panic("sim: crypto/rand read outside a world")
+	}
+	if t := w.current; t != nil {
+		return t.inc.secure.Read(p)
+	}
+	panic("sim: crypto/rand read outside a task")
+}
+
+// drawsReader reads draws as bytes.
+type drawsReader struct{ draws *Draws }
+
+func (r drawsReader) Read(p []byte) (int, error) {
+	for i := 0; i < len(p); i += 8 {
+		v := r.draws.Uint64()
+		for j := i; j < min(i+8, len(p)); j++ {
+			p[j] = byte(v)
+			v >>= 8
+		}
+	}
+	return len(p), nil
+}
