@@ -1,0 +1,18 @@
+// Package config knows the configs of topics and brokers under Kafka's names: their types, defaults, bounds and what
+// they are for, where a value comes from, and what is in force.
+//
+// # Where a value comes from
+//
+// A topic's config is, in this order, what was set for the topic, what was set for this broker, what was set for all
+// brokers, what the properties file says, or the default. Broker configs have names of their own: segment.bytes of a
+// topic falls back to log.segment.bytes, and retention.ms to log.retention.ms, log.retention.minutes and
+// log.retention.hours, of which the finer wins.
+//
+// Everything here is a pure function of [Layers] and the topic's own settings. [Layers.Topic] gives the typed values by
+// which a partition is kept; [Layers.DescribeTopic] and [Layers.DescribeBroker] answer DescribeConfigs.
+//
+// # What has an effect
+//
+// A config that is accepted but changes nothing here says so in its documentation. compact as a cleanup.policy is kept
+// and shown, keys become mandatory, and nothing is deleted by retention alone; the compaction itself is not there yet.
+package config

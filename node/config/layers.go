@@ -1,0 +1,108 @@
+package config
+
+import (
+	"strconv"
+)
+
+// Source says where a value comes from, with the numbers that DescribeConfigs uses.
+type Source int8
+
+// The sources of values, DescribeConfigs versions 1 and later.
+const (
+	TopicSource   Source = 1
+	BrokerSource  Source = 2 // set for one broker
+	ClusterSource Source = 3 // set for all brokers
+	StaticSource  Source = 4 // the properties file or the command line
+	DefaultSource Source = 5
+)
+
+// Layers are the settings of a broker, by name, from which what is in force is computed. The maps are only read.
+type Layers struct {
+	Broker, Cluster, Static map[string]string
+}
+
+// Setting is one place where a config has a value.
+type Setting struct {
+	Name   string
+	Value  string
+	Source Source
+}
+
+// settings lists where a broker config has a value, what is in force first.
+func (l Layers) settings(k *Key) []Setting {
+	var list []Setting
+	for _, layer := range [...]struct {
+		values map[string]string
+		source Source
+	}{{l.Broker, BrokerSource}, {l.Cluster, ClusterSource}, {l.Static, StaticSource}} {
+		if v, ok := layer.values[k.Name]; ok {
+			list = append(list, Setting{k.Name, v, layer.source})
+		}
+	}
+	if !k.Null {
+		list = append(list, Setting{k.Name, k.Default, DefaultSource})
+	}
+	return list
+}
+
+// value is the broker config in force; ok is false when it has no value.
+func (l Layers) value(name string) (s Setting, ok bool) {
+	k := BrokerKey(name)
+	if k == nil {
+		return Setting{}, false
+	}
+	list := l.settings(k)
+	if len(list) == 0 {
+		return Setting{}, false
+	}
+	return list[0], true
+}
+
+// Int is a broker config of a numeric kind; 0 when it has no value.
+func (l Layers) Int(name string) int64 {
+	s, _ := l.value(name)
+	n, _ := strconv.ParseInt(s.Value, 10, 64)
+	return n
+}
+
+// Bool is a broker config of kind Boolean.
+func (l Layers) Bool(name string) bool {
+	s, _ := l.value(name)
+	return s.Value == "true"
+}
+
+// String is a broker config of any kind; "" when it has no value.
+func (l Layers) String(name string) string {
+	s, _ := l.value(name)
+	return s.Value
+}
+
+// topic is the topic config in force, in the topic config's own unit.
+func (l Layers) topic(k *Key, overrides map[string]string) (s Setting, ok bool) {
+	if v, set := overrides[k.Name]; set {
+		return Setting{k.Name, v, TopicSource}, true
+	}
+	def, hasDefault := Setting{k.Name, k.Default, DefaultSource}, !k.Null
+	for _, f := range k.Brokers {
+		set, ok := l.value(f.name)
+		if !ok {
+			continue
+		}
+		if f.factor != 1 {
+			set.Value = scale(set.Value, f.factor)
+		}
+		if set.Source != DefaultSource {
+			return set, true
+		}
+	}
+	return def, hasDefault
+}
+
+// scale turns a number of coarse units into fine ones; negative numbers mean no bound and become -1.
+func scale(value string, factor int64) string {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 {
+		return "-1"
+	}
+	return strconv.FormatInt(n*factor, 10)
+}
