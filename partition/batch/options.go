@@ -45,15 +45,16 @@ func (o *Options) limit() int {
 	return DefaultMaxDecompressed
 }
 
-func (o *Options) bounds() (before, after int64) {
-	before, after = o.BeforeMax, o.AfterMax
-	if before <= 0 {
-		before = math.MaxInt64
+// window is the range of timestamps that are accepted.
+func (o *Options) window() (earliest, latest int64) {
+	earliest, latest = math.MinInt64, math.MaxInt64
+	if o.BeforeMax > 0 {
+		earliest = o.Now - o.BeforeMax
 	}
-	if after <= 0 {
-		after = math.MaxInt64
+	if o.AfterMax > 0 && o.AfterMax < math.MaxInt64-o.Now {
+		latest = o.Now + o.AfterMax
 	}
-	return before, after
+	return earliest, latest
 }
 
 // Info describes a valid batch.
