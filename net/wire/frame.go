@@ -74,14 +74,14 @@ func ReadRequestHeader(r *Reader) RequestHeader {
 }
 
 // DecodeRequest takes the message that follows header h. The caller has
-// checked that the version is served.
+// checked that the version is served. Bytes after the message are ignored, as
+// Kafka does.
 func DecodeRequest(r *Reader, h RequestHeader) (Message, error) {
 	m := NewRequest(h.APIKey)
 	if m == nil {
 		return nil, fmt.Errorf("%w: no API has key %d", ErrMalformed, h.APIKey)
 	}
 	m.Decode(r, h.APIVersion)
-	r.ExpectEnd()
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("decode %s request, version %d: %w", Name(h.APIKey), h.APIVersion, err)
 	}

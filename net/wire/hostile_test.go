@@ -63,8 +63,8 @@ func TestReaderRefuses(t *testing.T) {
 }
 
 func TestReaderAccepts(t *testing.T) {
-	r := NewReader([]byte("\x00\x03a\xffb" + "\xff\xff" + "\xff\xff\xff\xff" + "\x00\x00\x00\x00" + "\x80\x80\x80\x80\x00" + "\x02"))
-	if s := r.String(); s != "a\uFFFDb" {
+	r := NewReader([]byte("\x00\x05a\xffb\xe4\xb8" + "\xff\xff" + "\xff\xff\xff\xff" + "\x00\x00\x00\x00" + "\x80\x80\x80\x80\x00" + "\x02"))
+	if s := r.String(); s != "a\uFFFDb\uFFFD" {
 		t.Errorf("no UTF-8: %q", s)
 	}
 	if s := r.NullableString(true); s != nil {

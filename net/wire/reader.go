@@ -186,7 +186,7 @@ func (r *Reader) String() string {
 // NullableString takes a string; nil is null, an error unless nullable.
 func (r *Reader) NullableString(nullable bool) *string {
 	b, null := r.stringBytes(nullable)
-	if null && (nullable || r.err != nil) {
+	if null || r.err != nil {
 		return nil
 	}
 	s := text(b)
@@ -200,8 +200,16 @@ func text(b []byte) string {
 		return string(b)
 	}
 	var clean strings.Builder
-	for _, c := range string(b) {
+	for len(b) > 0 {
+		c, n := utf8.DecodeRune(b)
+		if c == utf8.RuneError && n == 1 {
+			// The longest start of a character that goes no further counts once.
+			for n < len(b) && !utf8.FullRune(b[:n]) && !utf8.FullRune(b[:n+1]) {
+				n++
+			}
+		}
 		clean.WriteRune(c)
+		b = b[n:]
 	}
 	return clean.String()
 }
