@@ -113,9 +113,13 @@ func (w *World) Draws(site string) *Draws { return &Draws{key: derive(w.key, sit
 // Now is the time since the world began.
 func (w *World) Now() time.Duration { return time.Duration(w.now) }
 
-// Hash is the hash of everything that has happened, Events how much that was, Trail the hash after every 1,000 events.
-func (w *World) Hash() uint64    { return finish(w.trace.sum) }
-func (w *World) Events() uint64  { return w.trace.events }
+// Hash is the hash of everything that has happened.
+func (w *World) Hash() uint64 { return finish(w.trace.sum) }
+
+// Events is the number of scheduling choices and I/Os that the hash covers.
+func (w *World) Events() uint64 { return w.trace.events }
+
+// Trail is the hash after every 1,000 events: where two runs begin to differ.
 func (w *World) Trail() []uint64 { return w.trace.trail }
 
 // Fired counts the faults that struck, by kind.
