@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"millrace/node/host"
 )
 
-// Connection is one client connection. The exported fields are set before the first request and never change.
+// Connection is one client connection. The addresses and the identity are set before the first request and never
+// change.
 type Connection struct {
 	// LocalAddr is the address that the client dialled, "host:port". RemoteAddr is the client's.
 	LocalAddr, RemoteAddr string
 	// Identity names the authenticated peer, "" when nobody asked.
 	Identity string
-	// Software is what the client calls itself. Only Finish methods touch it.
-	Software struct{ Name, Version string }
+	// State is the Handler's own, nil at first. The server does not touch it.
+	State any
 
 	id      int64
 	server  *Server
@@ -197,7 +199,7 @@ func (c *Connection) answer(f Finisher) error {
 	s := c.server
 	response := f.Finish(c.writer)
 	if len(response.Parts) > 0 {
-		c.conn.SetSendDeadline(s.host.Clock.Now().Add(s.options.StallTimeout))
+		c.conn.SetSendDeadline(s.host.Clock.Now().Add(s.sendTimeout(response.Parts)))
 		n, err := c.conn.Send(response.Parts...)
 		s.Numbers.BytesOut.Add(n)
 		if err != nil {
@@ -208,4 +210,15 @@ func (c *Connection) answer(f Finisher) error {
 		return errAnswered
 	}
 	return nil
+}
+
+// slowest is the rate, in bytes a second, below which a client that takes an answer is given up.
+const slowest = 64 << 10
+
+func (s *Server) sendTimeout(parts []host.Part) time.Duration {
+	var size int64
+	for _, p := range parts {
+		size += p.Size()
+	}
+	return s.options.StallTimeout + time.Duration(size)*time.Second/slowest
 }

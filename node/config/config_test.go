@@ -59,20 +59,20 @@ func TestCanonical(t *testing.T) {
 }
 
 func TestLayers(t *testing.T) {
-	l := Layers{Static: map[string]string{"log.retention.hours": "2", "log.segment.bytes": "2097152", "compression.type": "gzip"}}
-	if got := l.Topic(nil); got.RetentionMs != 7_200_000 || got.SegmentBytes != 2097152 || got.Compression != "gzip" || got.Level != -1 || !got.Delete {
+	l := Layers{Static: Map{"log.retention.hours": "2", "log.segment.bytes": "2097152", "compression.type": "gzip"}}
+	if got := l.Topic(Map(nil)); got.RetentionMs != 7_200_000 || got.SegmentBytes != 2097152 || got.Compression != "gzip" || got.Level != -1 || !got.Delete {
 		t.Errorf("static: %+v", got)
 	}
-	l.Cluster = map[string]string{"log.retention.ms": "5000"}
-	if got := l.Topic(nil).RetentionMs; got != 5000 {
+	l.Cluster = Map{"log.retention.ms": "5000"}
+	if got := l.Topic(Map(nil)).RetentionMs; got != 5000 {
 		t.Errorf("a finer unit and a higher layer must win: %d", got)
 	}
-	l.Broker = map[string]string{"log.retention.ms": "6000"}
-	overrides := map[string]string{"cleanup.policy": "compact", "internal.segment.bytes": "1000"}
+	l.Broker = Map{"log.retention.ms": "6000"}
+	overrides := Map{"cleanup.policy": "compact", "internal.segment.bytes": "1000"}
 	if got := l.Topic(overrides); got.RetentionMs != 6000 || !got.Compact || got.Delete || got.SegmentBytes != 1000 {
 		t.Errorf("overrides: %+v", got)
 	}
-	e := l.DescribeTopic(map[string]string{"retention.ms": "7"}, []string{"retention.ms"})
+	e := l.DescribeTopic(Map{"retention.ms": "7"}, []string{"retention.ms"})
 	if len(e) != 1 || *e[0].Value != "7" || e[0].Source != TopicSource || len(e[0].Settings) != 3 {
 		t.Errorf("describe: %+v", e)
 	}
@@ -95,7 +95,7 @@ func TestAlter(t *testing.T) {
 }
 
 func TestProperties(t *testing.T) {
-	values, err := ParseProperties("# c\n! c\nnode.id = 7\r\nlog.dirs:/a\\\n   /b\nempty\nlog.retention.ms 5\nx=a\\u0041\\n\\=\ny\\=z=1")
+	values, err := ParseProperties([]byte("# c\n! c\nnode.id = 7\r\nlog.dirs:/a\\\n   /b\nempty\nlog.retention.ms 5\nx=a\\u0041\\n\\=\ny\\=z=1"))
 	want := map[string]string{"node.id": "7", "log.dirs": "/a/b", "empty": "", "log.retention.ms": "5", "x": "aA\n=", "y=z": "1"}
 	if err != nil || len(values) != len(want) {
 		t.Fatalf("%q, %v", values, err)
@@ -115,6 +115,6 @@ func TestProperties(t *testing.T) {
 }
 
 func FuzzParseProperties(f *testing.F) {
-	f.Add("a=b\\\nc\\u12")
-	f.Fuzz(func(t *testing.T, text string) { ParseProperties(text) })
+	f.Add([]byte("a=b\\\nc\\u12"))
+	f.Fuzz(func(t *testing.T, text []byte) { ParseProperties(text) })
 }

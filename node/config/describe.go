@@ -11,19 +11,20 @@ type Entry struct {
 }
 
 // DescribeTopic lists a topic's configs, by name. names chooses some; nil is all. Unknown names are left out.
-func (l Layers) DescribeTopic(overrides map[string]string, names []string) []Entry {
+func (l Layers) DescribeTopic(overrides Values, names []string) []Entry {
 	var list []Entry
 	for i := range topicKeys {
 		k := &topicKeys[i]
-		if !chosen(names, k.Name) || k.Name == "internal.segment.bytes" && overrides[k.Name] == "" {
+		own, isSet := overrides.Get(k.Name)
+		if !chosen(names, k.Name) || k.Name == "internal.segment.bytes" && !isSet {
 			continue
 		}
 		e := Entry{Key: k, Source: DefaultSource}
 		if s, ok := l.topic(k, overrides); ok {
 			e.Value, e.Source = &s.Value, s.Source
 		}
-		if v, ok := overrides[k.Name]; ok {
-			e.Settings = append(e.Settings, Setting{k.Name, v, TopicSource})
+		if isSet {
+			e.Settings = append(e.Settings, Setting{k.Name, own, TopicSource})
 		}
 		for _, f := range k.Brokers {
 			b := BrokerKey(f.name)
@@ -46,7 +47,10 @@ func (l Layers) DescribeBroker(names []string, onlyCluster bool) []Entry {
 			continue
 		}
 		if onlyCluster {
-			if v, ok := l.Cluster[k.Name]; ok {
+			if l.Cluster == nil {
+				continue
+			}
+			if v, ok := l.Cluster.Get(k.Name); ok {
 				list = append(list, Entry{Key: k, Value: &v, Source: ClusterSource, Settings: []Setting{{k.Name, v, ClusterSource}}})
 			}
 			continue

@@ -16,9 +16,21 @@ const (
 	DefaultSource Source = 5
 )
 
-// Layers are the settings of a broker, by name, from which what is in force is computed. The maps are only read.
+// Values are settings by name.
+type Values interface {
+	// Get returns the value that was set for a name.
+	Get(name string) (string, bool)
+}
+
+// Map is Values in a map, which is only read.
+type Map map[string]string
+
+// Get implements Values.
+func (m Map) Get(name string) (string, bool) { v, ok := m[name]; return v, ok }
+
+// Layers are the settings of a broker from which what is in force is computed. Nil is an empty layer.
 type Layers struct {
-	Broker, Cluster, Static map[string]string
+	Broker, Cluster, Static Values
 }
 
 // Setting is one place where a config has a value.
@@ -32,10 +44,13 @@ type Setting struct {
 func (l Layers) settings(k *Key) []Setting {
 	var list []Setting
 	for _, layer := range [...]struct {
-		values map[string]string
+		values Values
 		source Source
 	}{{l.Broker, BrokerSource}, {l.Cluster, ClusterSource}, {l.Static, StaticSource}} {
-		if v, ok := layer.values[k.Name]; ok {
+		if layer.values == nil {
+			continue
+		}
+		if v, ok := layer.values.Get(k.Name); ok {
 			list = append(list, Setting{k.Name, v, layer.source})
 		}
 	}
@@ -78,8 +93,8 @@ func (l Layers) String(name string) string {
 }
 
 // topic is the topic config in force, in the topic config's own unit.
-func (l Layers) topic(k *Key, overrides map[string]string) (s Setting, ok bool) {
-	if v, set := overrides[k.Name]; set {
+func (l Layers) topic(k *Key, overrides Values) (s Setting, ok bool) {
+	if v, set := overrides.Get(k.Name); set {
 		return Setting{k.Name, v, TopicSource}, true
 	}
 	def, hasDefault := Setting{k.Name, k.Default, DefaultSource}, !k.Null

@@ -9,9 +9,9 @@ import (
 // ParseProperties reads a file of names and values in the form of Java's properties, in which Kafka's configuration is
 // written: a line is name=value, name:value or "name value"; # and ! begin comments; a backslash at the end joins
 // lines; \n, \t, \r, \f, \\, \uXXXX and a backslash before any other character are known. The last of equal names wins.
-func ParseProperties(text string) (map[string]string, error) {
+func ParseProperties(text []byte) (map[string]string, error) {
 	values := make(map[string]string)
-	lines := strings.FieldsFunc(strings.ReplaceAll(text, "\r\n", "\n"), func(r rune) bool { return r == '\n' || r == '\r' })
+	lines := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimLeft(lines[i], " \t\f")
 		if line == "" || line[0] == '#' || line[0] == '!' {

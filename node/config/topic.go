@@ -24,7 +24,7 @@ type Topic struct {
 }
 
 // Topic computes what is in force for a topic with these settings of its own.
-func (l Layers) Topic(overrides map[string]string) Topic {
+func (l Layers) Topic(overrides Values) Topic {
 	text := func(name string) string {
 		s, _ := l.topic(TopicKey(name), overrides)
 		return s.Value
