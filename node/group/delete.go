@@ -105,7 +105,7 @@ func (c *Coordinator) deleteGroups(tag uint64, r *DeleteRequest) {
 // the deletion was ordered and before it was applied.
 func (c *Coordinator) groupDeleted(id string) {
 	g := c.groups[id]
-	if g == nil || g.state != empty || len(g.pending) > 0 || c.inFlight.touches(id) {
+	if g == nil || g.state != empty || len(g.pending) > 0 || c.inFlight.storesGroup(id) {
 		return
 	}
 	delete(c.groups, id)

@@ -98,6 +98,21 @@ func (f *inFlight) offsets(groupID *string) []offsetKey {
 	return keys
 }
 
+// storesGroup says whether an open append stores the group's metadata.
+func (f *inFlight) storesGroup(groupID string) bool {
+	for _, a := range f.flights {
+		for _, r := range a.records {
+			if r.Value == nil || !slices.Contains(a.groups, groupID) {
+				continue
+			}
+			if key, err := decodeKey(r.Key); err == nil && key.kind == keyGroup && key.group == groupID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // wait makes the request wait for the open appends that concern its group; false says that there are none.
 func (f *inFlight) wait(tag uint64, r *OffsetFetchRequest) bool {
 	if !f.touches(r.GroupID) {
