@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -192,7 +193,7 @@ func TestTopics(t *testing.T) {
 	millrace("", "topic", "create", topic+"-2", "--config", "no.such.config=1", at).wantError(t, exitRefused, "INVALID_CONFIG")
 	millrace("", "topic", "create", topic+"-3", "--replication-factor", "7", at).wantError(t, exitRefused, "INVALID_REPLICATION_FACTOR")
 
-	if r := millrace("", "topic", "list", at); !strings.Contains(r.out, topic+"  3 ") || r.code != 0 {
+	if r := millrace("", "topic", "list", at); !regexp.MustCompile("(?m)^"+topic+" +3 +1 *$").MatchString(r.out) || r.code != 0 {
 		t.Fatalf("%+v", r)
 	}
 	var described struct{ Topics []describedTopic }

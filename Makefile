@@ -1,0 +1,71 @@
+# What is done to this repository, one target each. Only `build` and `test` are needed to work on it, and they need
+# nothing but Go; the targets below the line need other software, and say so when it is missing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+GO ?= go
+# One static binary that names its commit (millrace version) and no path of the machine that built it.
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto
+
+SEEDS ?= 100
+JOBS ?= $(shell nproc)
+FUZZTIME ?= 10s
+
+.PHONY: build test race fuzz lint generate seeds mutants demo durability bench clean
+
+build: ## the binary, build/millrace
+	@mkdir -p build
+	$(BUILD) -o build/ ./cmd/millrace
+
+test: ## everything that needs no other software
+	$(GO) test ./...
+
+race: ## the same under the race detector; the simulated world runs on real threads
+	$(GO) test -race ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+lint: ## gofmt, vet, the rule of the door, staticcheck
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$bad" ]; then echo "not formatted:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags nosync ./node/host/machine/
+	$(GO) vet -tags mutants ./...
+	$(GO) run ./cmd/doorcheck ./...
+	$(GO) build -C .ci/tools -o "$(CURDIR)/build/" honnef.co/go/tools/cmd/staticcheck
+	build/staticcheck ./...
+
+generate: ## the protocol's codec, from the message schemas in Kafka's jars
+	$(GO) generate ./...
+
+seeds: build ## SEEDS fresh simulated runs, each in two processes
+	.ci/seeds $(SEEDS) $(JOBS)
+
+mutants: ## each planted bug, until the simulator finds it
+	@mkdir -p build
+	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
+	.ci/mutants $(JOBS)
+
+# ---- with other software -------------------------------------------------------------------------------------------
+
+demo: build ## Go's source through real clients, with kills (kcat, Java 17, Maven)
+	$(GO) build -o build/ ./cmd/demo
+	build/demo $(DEMO)
+
+durability: ## no answer leaves before what it acknowledges is on disk (strace)
+	@mkdir -p build
+	$(BUILD) -o build/ ./cmd/millrace
+	$(BUILD) -tags nosync -o build/millrace-nosync ./cmd/millrace
+	$(GO) build -o build/ ./cmd/durability
+	build/durability --broker build/millrace
+	build/durability --broker build/millrace-nosync --expect-violation
+
+bench: build ## Millrace and Kafka in turn (Java 17, Maven)
+	$(GO) build -o build/ ./cmd/bench
+	build/bench pair $(BENCH)
+
+clean:
+	rm -rf build
