@@ -1,0 +1,316 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"millrace/net/wire"
+	"millrace/node/host"
+	"millrace/partition/batch"
+)
+
+// inFlight is how many requests a producer has under way to one broker, as the usual clients have.
+const inFlight = 5
+
+// Outcome says what became of a batch.
+type Outcome int
+
+// The outcomes.
+const (
+	Pending Outcome = iota
+	Acked           // at Offset; -1 when the broker only says that it has it
+	Refused         // for certain: no attempt can have had an effect
+	Unknown         // it may be there, now or later
+)
+
+func (o Outcome) String() string { return [...]string{"pending", "acked", "refused", "unknown"}[o] }
+
+// Batch is a batch on its way.
+type Batch struct {
+	Topic     string
+	Partition int32
+	Records   []Record
+	Codec     batch.Codec
+
+	Outcome  Outcome
+	Offset   int64
+	Time     int64 // LogAppendTime, -1 without
+	Err      error
+	Attempts int
+	// Called is the time of the first attempt, Returned that of the outcome.
+	Called, Returned host.Instant
+
+	order     uint64
+	created   host.Instant
+	retryAt   host.Instant
+	ambiguous bool
+	first     int64 // the offset of the first ack, to compare
+	producer  int64
+	epoch     int16
+	sequence  int32
+	sequenced bool
+	bytes     []byte
+}
+
+type lane struct {
+	topic     string
+	partition int32
+}
+
+func (b *Batch) lane() lane { return lane{b.Topic, b.Partition} }
+
+// ProducerOptions are the rules of a producer.
+type ProducerOptions struct {
+	Idempotent bool
+	Acks       int16
+	// Delivery is the time after which a batch is given up.
+	Delivery time.Duration
+	// PerRequest is how many partitions one request carries at most; 0 means any number.
+	PerRequest int
+	// Done is called when the outcome of a batch is known.
+	Done func(*Batch)
+}
+
+// Producer sends batches. It is driven by its task: Send, then Pump until nothing is left.
+type Producer struct {
+	c         *Client
+	o         ProducerOptions
+	id        int64
+	epoch     int16
+	sequences map[lane]int32
+	queue     []*Batch // waiting, by order
+	flying    []*request
+	orders    uint64
+	stale     bool // a sequence was lost: a new epoch is needed before anything else is sent
+	attempt   int
+	pause     host.Instant
+	unchecked map[string]bool // topics whose metadata must be asked for
+}
+
+// request is one Produce request under way.
+type request struct {
+	addr    string
+	batches []*Batch
+	call    *Call
+}
+
+// NewProducer returns a producer without a producer id yet.
+func NewProducer(c *Client, o ProducerOptions) *Producer {
+	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), unchecked: make(map[string]bool)}
+}
+
+// Send queues a batch. Records of a partition keep the order of Send.
+func (p *Producer) Send(b *Batch) {
+	p.orders++
+	b.order, b.created, b.Offset, b.Time, b.first, b.producer, b.epoch = p.orders, p.c.h.Clock.Now(), -1, -1, -1, -1, -1
+	b.sequence = batch.NoSequence
+	p.queue = append(p.queue, b)
+}
+
+// Left is the number of batches without an outcome.
+func (p *Producer) Left() int {
+	n := len(p.queue)
+	for _, r := range p.flying {
+		n += len(r.batches)
+	}
+	return n
+}
+
+// Flying is the number of requests under way.
+func (p *Producer) Flying() int { return len(p.flying) }
+
+// Abandon makes every batch that has no outcome unknown, or refused if it was never sent.
+func (p *Producer) Abandon() {
+	for _, r := range p.flying {
+		for _, b := range r.batches {
+			b.ambiguous = true
+			p.finish(b, Unknown, ErrUnanswered)
+		}
+	}
+	p.flying = nil
+	for _, b := range p.queue {
+		p.giveUp(b, ErrUnanswered)
+	}
+	p.queue = nil
+}
+
+// Pump sends what may be sent and waits for one answer, if one is to come, or for the next attempt. It returns false
+// when nothing is left.
+func (p *Producer) Pump() bool {
+	p.expire()
+	if p.Left() == 0 {
+		return false
+	}
+	p.launch()
+	if len(p.flying) > 0 {
+		r := p.flying[0]
+		p.flying = slices.Delete(p.flying, 0, 1)
+		answer := r.call.Wait()
+		p.c.violated(answer.Err)
+		p.settle(r, answer)
+		return true
+	}
+	if len(p.queue) > 0 {
+		p.attempt++
+		p.c.h.Clock.Sleep(backoff(p.attempt))
+	}
+	return true
+}
+
+// expire gives up what waits for too long.
+func (p *Producer) expire() {
+	now := p.c.h.Clock.Now()
+	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool {
+		if now.Sub(b.created) < p.o.Delivery {
+			return false
+		}
+		if b.sequenced {
+			p.stale = true
+		}
+		err := b.Err
+		if err == nil {
+			err = errors.New("never sent")
+		}
+		p.giveUp(b, err)
+		return true
+	})
+}
+
+func (p *Producer) giveUp(b *Batch, err error) {
+	if b.ambiguous {
+		p.finish(b, Unknown, err)
+	} else {
+		p.finish(b, Refused, err)
+	}
+}
+
+func (p *Producer) finish(b *Batch, o Outcome, err error) {
+	b.Outcome, b.Err, b.Returned = o, err, p.c.h.Clock.Now()
+	if p.o.Done != nil {
+		p.o.Done(b)
+	}
+}
+
+// launch sends as many requests as may be under way.
+func (p *Producer) launch() {
+	for range inFlight {
+		if p.stale && len(p.flying) > 0 || p.o.Idempotent && (p.id < 0 || p.stale) && !p.identify() {
+			return
+		}
+		if !p.launchOne() {
+			return
+		}
+	}
+}
+
+// launchOne sends one request with the next batch of each partition that one broker leads; false when there is nothing
+// to send.
+func (p *Producer) launchOne() bool {
+	var addr string
+	var take []*Batch
+	taken := make(map[lane]bool)
+	now := p.c.h.Clock.Now()
+	if !p.refresh() {
+		return false
+	}
+	for _, b := range p.queue {
+		leader := p.c.Leader(b.Topic, b.Partition)
+		switch {
+		case taken[b.lane()] || p.o.PerRequest > 0 && len(take) == p.o.PerRequest:
+			continue
+		case b.retryAt > now, b.Attempts > 0 && p.isFlying(b.lane()), leader == "":
+			taken[b.lane()] = true // what follows it must wait too
+			if leader == "" {
+				p.unchecked[b.Topic] = true
+			}
+			continue
+		case addr == "":
+			addr = leader
+		case addr != leader:
+			continue
+		}
+		taken[b.lane()] = true
+		take = append(take, b)
+	}
+	if len(take) == 0 || p.flyingTo(addr) >= inFlight {
+		return false
+	}
+	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })
+	call, err := p.c.Start(addr, p.message(take, now))
+	if err != nil {
+		p.requeue(take, err, false)
+		p.attempt++
+		p.c.h.Clock.Sleep(backoff(p.attempt))
+		return false
+	}
+	p.flying = append(p.flying, &request{addr: addr, batches: take, call: call})
+	return true
+}
+
+// refresh asks for the metadata of topics that need it; false when it did not come.
+func (p *Producer) refresh() bool {
+	var names []string
+	for _, b := range p.queue {
+		if (p.unchecked[b.Topic] || p.c.Topic(b.Topic) == nil) && !slices.Contains(names, b.Topic) {
+			names = append(names, b.Topic)
+		}
+	}
+	if len(names) == 0 {
+		return true
+	}
+	if err := p.c.Refresh(names...); err != nil {
+		for _, b := range p.queue {
+			b.Err = err
+		}
+		var code wire.ErrorCode
+		if !errors.As(err, &code) {
+			return false
+		}
+	}
+	clear(p.unchecked)
+	return true
+}
+
+func (p *Producer) isFlying(l lane) bool {
+	return slices.ContainsFunc(p.flying, func(r *request) bool {
+		return slices.ContainsFunc(r.batches, func(b *Batch) bool { return b.lane() == l })
+	})
+}
+
+func (p *Producer) flyingTo(addr string) int {
+	n := 0
+	for _, r := range p.flying {
+		if r.addr == addr {
+			n++
+		}
+	}
+	return n
+}
+
+// message is the request that carries some batches.
+func (p *Producer) message(batches []*Batch, now host.Instant) *wire.ProduceRequest {
+	m := wire.NewProduceRequest()
+	m.Acks, m.TimeoutMs = p.o.Acks, int32(p.c.o.Timeout/2/time.Millisecond)
+	for _, b := range batches {
+		if b.Attempts == 0 {
+			b.Called = now
+		}
+		b.Attempts++
+		if p.o.Idempotent && !b.sequenced {
+			b.producer, b.epoch, b.sequence, b.sequenced, b.bytes = p.id, p.epoch, p.sequences[b.lane()], true, nil
+			p.sequences[b.lane()] = batch.AddSequence(b.sequence, int32(len(b.Records)))
+		}
+		if b.bytes == nil {
+			b.bytes = encode(b.Records, b.Codec, b.producer, b.epoch, b.sequence, p.c.o.Coders)
+		}
+		data := wire.ProduceRequestPartitionProduceData{Index: b.Partition, Records: b.bytes}
+		i := slices.IndexFunc(m.TopicData, func(t wire.ProduceRequestTopicProduceData) bool { return t.Name == b.Topic })
+		if i < 0 {
+			i = len(m.TopicData)
+			m.TopicData = append(m.TopicData, wire.ProduceRequestTopicProduceData{Name: b.Topic, TopicId: p.c.Topic(b.Topic).ID})
+		}
+		m.TopicData[i].PartitionData = append(m.TopicData[i].PartitionData, data)
+	}
+	return m
+}
