@@ -19,3 +19,14 @@ type Carried struct {
 	Payload wal.Payload
 	At      wal.Location
 }
+
+// Unreachable says that messages to a replica were dropped.
+func (s *Shard) Unreachable(replica uint64) { s.inbox.Post(unreachable(replica)) }
+
+type unreachable uint64
+
+func (u unreachable) happen(r *replica) {
+	if !r.dead {
+		r.node.ReportUnreachable(uint64(u))
+	}
+}

@@ -2,16 +2,19 @@ package shard
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
+	"millrace/node/ordered"
 	"millrace/partition"
 	"millrace/wal"
 )
 
-var errNotBuilt = errors.New("not built yet")
+var errStopped = errors.New("the node is stopping")
 
 // SetOptions are the options of a node's shards. Zero values mean the defaults.
 type SetOptions struct {
@@ -19,7 +22,8 @@ type SetOptions struct {
 	Node int32
 	// ClusterID names the cluster when the data directory is new; empty draws one.
 	ClusterID string
-	WAL       wal.Options
+	// WAL are the options of the write-ahead log; Directory and Existing are filled in.
+	WAL wal.Options
 	// Partitions are the options of the partitions' machinery.
 	Partitions partition.Options
 	// Settings resolves a topic's configuration. It must be pure. Nil means Kafka's defaults.
@@ -37,32 +41,87 @@ type SetOptions struct {
 	ReserveHigh, ReserveLow int64
 }
 
+func (o SetOptions) withDefaults() SetOptions {
+	if o.Settings == nil {
+		o.Settings = func(*catalog.Image, *catalog.Topic) Settings { return DefaultSettings() }
+	}
+	if o.CheckpointBytes == 0 {
+		o.CheckpointBytes = 64 << 20
+	}
+	if o.CheckpointEvery == 0 {
+		o.CheckpointEvery = 30 * time.Second
+	}
+	if o.RetentionEvery == 0 {
+		o.RetentionEvery = 5 * time.Minute
+	}
+	if o.ProducerExpiration == 0 {
+		o.ProducerExpiration = 24 * time.Hour
+	}
+	return o
+}
+
+// DefaultSettings are what Kafka's defaults say: segments of a gibibyte or a week, records kept for a week.
+func DefaultSettings() Settings {
+	const week = int64(7 * 24 * time.Hour / time.Millisecond)
+	return Settings{
+		Roll:      partition.RollConfig{SegmentBytes: 1 << 30, SegmentMs: week, IndexBytes: 10 << 20},
+		Retention: partition.RetentionConfig{RetentionMs: week, RetentionBytes: -1},
+	}
+}
+
+// running are the shards of a node by id.
+type running = ordered.Map[ordered.Int, *Shard]
+
 // Set is all shards of a node with what they share: the write-ahead log, the catalog, the checkpointer, the reconciler
 // that makes the shards follow the catalog, retention, the watch on free space. Its methods may be called from any task.
-type Set struct{}
-
-// OpenSet locks the data directory, recovers everything in it and starts the shards. It returns when the catalog is
-// recovered and every partition that it places here can be looked up. A new directory becomes a new cluster.
-func OpenSet(h host.Host, o SetOptions) (*Set, error) { return nil, errNotBuilt }
+type Set struct {
+	host       host.Host
+	o          SetOptions
+	identity   Identity
+	lock       io.Closer
+	wal        *wal.Log
+	partitions *partition.Shared
+	metadata   *metadata
+	catalog    *Shard
+	// shards are all that run here, the catalog too. The reconciler's task writes it, before that OpenSet.
+	shards *host.Snapshot[running]
+	// changes wakes who waits for a shard's status or partitions, or for a shard to appear.
+	changes     *host.Watchers
+	space       *host.Snapshot[Space]
+	written     *host.Counter
+	checkpoints *host.Queue[*host.Future[error]]
+	failed      *host.Future[error]
+	stopping    *host.Future[struct{}]
+	ended       []*host.Future[struct{}] // of the tasks; written by OpenSet only
+}
 
 // Identity is what the data directory says of itself.
-func (s *Set) Identity() Identity { return Identity{} }
+func (s *Set) Identity() Identity { return s.identity }
 
 // Catalog returns the newest image applied here.
-func (s *Set) Catalog() *catalog.Image { return nil }
+func (s *Set) Catalog() *catalog.Image { return s.metadata.published.Load() }
 
 // WatchCatalog wakes w whenever a new image is published, until UnwatchCatalog. First watch, then look, then wait.
-func (s *Set) WatchCatalog(w host.Waiter) {}
+func (s *Set) WatchCatalog(w host.Waiter) { s.metadata.changes.Add(w) }
 
 // UnwatchCatalog ends WatchCatalog.
-func (s *Set) UnwatchCatalog(w host.Waiter) {}
+func (s *Set) UnwatchCatalog(w host.Waiter) { s.metadata.changes.Remove(w) }
 
 // Propose proposes a change of the metadata. The Value of the result is the catalog.Result, unless Error is set: then
 // the catalog did not take the command.
-func (s *Set) Propose(c catalog.Command) *Pending { return nil }
+func (s *Set) Propose(c catalog.Command) *Pending { return s.catalog.Propose(catalog.Encode(c)) }
 
 // Change is Propose that waits. An outcome unknown at the deadline is REQUEST_TIMED_OUT.
-func (s *Set) Change(c catalog.Command, deadline host.Instant) catalog.Result { return catalog.Result{} }
+func (s *Set) Change(c catalog.Command, deadline host.Instant) catalog.Result {
+	result, ok := s.Propose(c).GetUntil(deadline)
+	switch {
+	case !ok:
+		return catalog.Result{Error: wire.ErrRequestTimedOut, Message: "the catalog did not answer in time"}
+	case result.Error != wire.ErrNone:
+		return catalog.Result{Error: result.Error, Message: result.Message}
+	}
+	return result.Value.(catalog.Result)
+}
 
 // Partition is a partition as one found it.
 type Partition struct {
@@ -77,19 +136,106 @@ type Partition struct {
 // UNKNOWN_TOPIC_OR_PARTITION when the topic has no such partition or it is not adopted yet, NOT_LEADER_OR_FOLLOWER when
 // another node leads or this one does not serve yet.
 func (s *Set) Lookup(topic [16]byte, index int32) (Partition, wire.ErrorCode) {
-	return Partition{}, wire.ErrUnknownTopicOrPartition
+	t, ok := s.Catalog().TopicByID(topic)
+	if !ok {
+		return Partition{}, wire.ErrUnknownTopicId
+	}
+	if index < 0 || int(index) >= len(t.Partitions) {
+		return Partition{}, wire.ErrUnknownTopicOrPartition
+	}
+	shard, ok := s.shards.Load().Get(ordered.Int(t.Partitions[index].Shard))
+	if !ok {
+		return Partition{}, wire.ErrNotLeaderOrFollower
+	}
+	p := Partition{ID: partition.ID{Topic: topic, Index: index}, Shard: shard}
+	var code wire.ErrorCode
+	p.Log, p.LeaderEpoch, code = shard.lookup(p.ID)
+	return p, code
 }
 
 // AwaitTopic waits until every partition of the topic that is placed here can be looked up, or until the deadline; then
 // it returns false.
-func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool { return false }
+func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool {
+	w := s.host.Tasks.NewWaiter()
+	s.changes.Add(w)
+	defer s.changes.Remove(w)
+	next := 0 // partitions before it were seen
+	for {
+		for next < len(topic.Partitions) && s.adopted(topic, next) {
+			next++
+		}
+		if next == len(topic.Partitions) {
+			return true
+		}
+		if !w.WaitUntil(deadline) {
+			return false
+		}
+	}
+}
+
+// adopted says whether a partition is served from here, or is not to be.
+func (s *Set) adopted(topic *catalog.Topic, index int) bool {
+	id := topic.Partitions[index].Shard
+	if shard, ok := s.shards.Load().Get(ordered.Int(id)); ok {
+		_, _, code := shard.lookup(partition.ID{Topic: topic.ID, Index: int32(index)})
+		return code == wire.ErrNone
+	}
+	shard, ok := s.Catalog().Shard(id)
+	if !ok {
+		return false
+	}
+	_, member := shard.Member(s.o.Node, s.identity.Directory)
+	return !member
+}
 
 // Failed is set when the node cannot go on, with the reason: a disk that failed, a log that cannot be written.
-func (s *Set) Failed() *host.Future[error] { return nil }
+func (s *Set) Failed() *host.Future[error] { return s.failed }
 
-// Checkpoint takes a checkpoint of all shards now and waits for it.
-func (s *Set) Checkpoint() error { return errNotBuilt }
+// fail notes the first reason why the node cannot go on.
+func (s *Set) fail(err error) {
+	if err != nil && !errors.Is(err, errStopped) && s.failed.Set(err) {
+		s.host.Log.Error("the node cannot go on and must be restarted", "reason", err)
+	}
+}
 
-// Close stops everything in order: no new requests, what was accepted becomes durable, a checkpoint makes the next start
-// quick, and the directory is unlocked.
-func (s *Set) Close() error { return errNotBuilt }
+// reason is why a wait was given up.
+func (s *Set) reason() error {
+	if err, ok := s.failed.Try(); ok {
+		return fmt.Errorf("the node has failed: %w", err)
+	}
+	return errStopped
+}
+
+func (s *Set) stopped() bool {
+	_, stopped := s.stopping.Try()
+	return stopped
+}
+
+// await waits for a future, until the set fails or stops; then it returns false.
+func await[T any](s *Set, f *host.Future[T]) (T, bool) {
+	w := s.host.Tasks.NewWaiter()
+	f.Watch(w)
+	s.failed.Watch(w)
+	s.stopping.Watch(w)
+	for {
+		if v, ok := f.Try(); ok {
+			return v, true
+		}
+		if _, failed := s.failed.Try(); failed || s.stopped() {
+			return f.Try()
+		}
+		w.Wait()
+	}
+}
+
+// task starts one of the set's tasks. Its waiter is woken when the set stops.
+func (s *Set) task(name string, run func(host.Waiter)) {
+	ended := host.NewFuture[struct{}](s.host.Tasks)
+	s.ended = append(s.ended, ended)
+	s.host.Tasks.Go(name, func() {
+		w := s.host.Tasks.NewWaiter()
+		s.stopping.Watch(w)
+		run(w)
+		ended.Set(struct{}{})
+	})
+}

@@ -3,6 +3,7 @@ package shard
 import (
 	"millrace/net/wire"
 	"millrace/node/host"
+	"millrace/node/ordered"
 	"millrace/partition"
 	"millrace/partition/batch"
 	"millrace/wal"
@@ -36,6 +37,8 @@ type Machine interface {
 	Apply(index uint64, wall int64, command []byte) (any, error)
 	// Publish shows to readers what was applied since the last call.
 	Publish()
+	// Frees says that a command frees space on the disk, so that it is admitted when there is little left.
+	Frees(command []byte) bool
 	// Capture returns the records that changed since the last Capture.
 	Capture() []wal.State
 }
@@ -53,9 +56,11 @@ type Options struct {
 	Peers Peers
 	// Space tells whether the disk has room; nil means that it always has.
 	Space *host.Snapshot[Space]
-	// Written counts the bytes handed to the write-ahead log since the last checkpoint; shared by the shards of a node.
-	Written *host.Counter
-	// Fail is called, once, when the shard cannot go on: the node must stop.
+	// Changes wakes who waits for a change of status or partitions; nil makes a set of the shard's own.
+	Changes *host.Watchers
+	// Wrote is told how many bytes are handed to the write-ahead log, about; it may be nil.
+	Wrote func(bytes int)
+	// Fail is called when the shard cannot go on: the node must stop. It may be called more than once.
 	Fail func(error)
 }
 
@@ -65,40 +70,6 @@ type Settings struct {
 	Retention partition.RetentionConfig
 }
 
-// Start starts a shard from what the write-ahead log recovered of it; a shard that the log does not know begins empty.
-// A shard with one replica campaigns at once. m is nil for a shard of partitions.
-func Start(h host.Host, w *wal.Log, o Options, r wal.RecoveredShard, m Machine) (*Shard, error) {
-	return nil, errNotBuilt
-}
-
-// Shard is one raft group and its task. The methods may be called from any task.
-type Shard struct{}
-
-// ID is the shard's id.
-func (s *Shard) ID() uint64 { return 0 }
-
-// Append appends a validated batch to a partition. The order of calls by one task is the order of the batches. The shard
-// stamps base offset and leader epoch into b.Bytes, which nobody else may touch any more, and holds hold (nil when the
-// bytes are not counted) until it is done with them; the caller keeps its own hold. acks is Kafka's: with -1 the result
-// comes when the batch is applied, so durable on a majority; with 1 when it is durable here; with 0 as soon as the order
-// is fixed. Append may wait while too much waits to be proposed.
-func (s *Shard) Append(p partition.ID, b batch.Info, hold *host.Buffer, acks int16) *Pending { return nil }
-
-// Propose orders a command for the Machine; the result's Value is what Apply returned.
-func (s *Shard) Propose(command []byte) *Pending { return nil }
-
-// DeleteRecords moves the log start of a partition up to offset; -1 means its end. The result's LogStart is the new one.
-func (s *Shard) DeleteRecords(p partition.ID, offset int64) *Pending { return nil }
-
-// Adopt makes an empty partition whose first leader epoch is epoch. A partition that is here already is left alone.
-func (s *Shard) Adopt(p partition.ID, epoch int32) *Pending { return nil }
-
-// Drop removes a partition. One that is not here is no error.
-func (s *Shard) Drop(p partition.ID) *Pending { return nil }
-
-// Configure sets the settings of a partition for later requests. It may come before the partition is adopted.
-func (s *Shard) Configure(p partition.ID, c Settings) {}
-
 // Status is what a shard says of itself. It never changes.
 type Status struct {
 	Term uint64
@@ -106,9 +77,130 @@ type Status struct {
 	Leader uint64
 	// Serving says that this replica leads and has applied the first entry of its term, so that it may answer.
 	Serving bool
-	// Applied is the index of the last applied entry at the time of the last change of the above.
-	Applied uint64
+	// Stopped says that the shard's task has ended.
+	Stopped bool
 }
 
+// directory is the partitions of a shard as readers find them.
+type directory = ordered.Map[key, *place]
+
+// key is a partition's id as a key of a directory.
+type key partition.ID
+
+// Compare implements ordered.Key.
+func (a key) Compare(b key) int {
+	for i := range a.Topic {
+		if a.Topic[i] != b.Topic[i] {
+			return int(a.Topic[i]) - int(b.Topic[i])
+		}
+	}
+	return ordered.Int(a.Index).Compare(ordered.Int(b.Index))
+}
+
+// Hash implements ordered.Key.
+func (a key) Hash() uint64 {
+	h := uint64(uint32(a.Index))
+	for _, b := range a.Topic {
+		h = h<<8 | h>>56
+		h ^= uint64(b)
+	}
+	return ordered.Mix(h)
+}
+
+// place is what a directory tells of a partition.
+type place struct {
+	log *partition.Log
+	// base is the epoch base: leader epoch = base + term.
+	base int32
+}
+
+// Shard is one raft group and its task. The methods may be called from any task.
+type Shard struct {
+	id      uint64
+	host    host.Host
+	inbox   *host.Queue[event]
+	status  *host.Snapshot[Status]
+	places  *host.Snapshot[directory]
+	changes *host.Watchers
+	ended   *host.Future[struct{}]
+}
+
+// ID is the shard's id.
+func (s *Shard) ID() uint64 { return s.id }
+
 // Status returns the current status.
-func (s *Shard) Status() *Status { return nil }
+func (s *Shard) Status() *Status { return s.status.Load() }
+
+// Watch wakes w whenever the status or the set of partitions changes, until Unwatch. First watch, then look, then wait.
+func (s *Shard) Watch(w host.Waiter) { s.changes.Add(w) }
+
+// Unwatch ends Watch.
+func (s *Shard) Unwatch(w host.Waiter) { s.changes.Remove(w) }
+
+// Append appends a validated batch to a partition. The order of calls by one task is the order of the batches. The shard
+// stamps base offset and leader epoch into b.Bytes, which nobody else may touch any more, and holds hold (nil when the
+// bytes are not counted) until it is done with them; the caller keeps its own hold. acks is Kafka's: with -1 the result
+// comes when the batch is applied, so durable on a majority; with 1 when it is durable here; with 0 as soon as the order
+// is fixed. Append may wait while too much waits to be proposed.
+func (s *Shard) Append(p partition.ID, b batch.Info, hold *host.Buffer, acks int16) *Pending {
+	if hold != nil {
+		hold.Retain()
+	}
+	return s.request(&request{kind: kindBatch, partition: p, batch: b, hold: hold, acks: acks})
+}
+
+// Propose orders a command for the Machine; the result's Value is what Apply returned.
+func (s *Shard) Propose(command []byte) *Pending {
+	return s.request(&request{kind: kindCommand, command: command})
+}
+
+// DeleteRecords moves the log start of a partition up to offset; -1 means its end. The result's LogStart is the new one.
+func (s *Shard) DeleteRecords(p partition.ID, offset int64) *Pending {
+	return s.request(&request{kind: kindLogStart, partition: p, value: offset})
+}
+
+// Adopt makes an empty partition whose first leader epoch is epoch. A partition that is here already is left alone.
+func (s *Shard) Adopt(p partition.ID, epoch int32) *Pending {
+	return s.request(&request{kind: kindAdopt, partition: p, value: int64(epoch)})
+}
+
+// Drop removes a partition. One that is not here is no error.
+func (s *Shard) Drop(p partition.ID) *Pending {
+	return s.request(&request{kind: kindDrop, partition: p})
+}
+
+// Configure sets the settings of a partition for later requests. It may come before the partition is adopted.
+func (s *Shard) Configure(p partition.ID, c Settings) { s.inbox.Post(&configure{p, c}) }
+
+func (s *Shard) request(q *request) *Pending {
+	q.pending = host.NewFuture[Result](s.host.Tasks)
+	if !s.inbox.Put(q) {
+		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"})
+	}
+	return q.pending
+}
+
+// lookup finds a partition that the shard serves, and its leader epoch.
+func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
+	status := s.status.Load()
+	if !status.Serving {
+		return nil, 0, wire.ErrNotLeaderOrFollower
+	}
+	found, ok := s.places.Load().Get(key(p))
+	if !ok {
+		return nil, 0, wire.ErrUnknownTopicOrPartition
+	}
+	return found.log, leaderEpoch(found.base, status.Term), wire.ErrNone
+}
+
+// leaderEpoch is Kafka's leader epoch of a partition in a term of its shard.
+func leaderEpoch(base int32, term uint64) int32 { return int32(int64(base) + int64(term)) }
+
+// Tick advances raft's clock. A shard with one replica needs no ticks.
+func (s *Shard) Tick() { s.inbox.Post(tick{}) }
+
+// stop ends the task after what was put into the inbox before.
+func (s *Shard) stop() {
+	s.inbox.Close()
+	s.ended.Get()
+}

@@ -1,0 +1,202 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+	"millrace/partition"
+	"millrace/wal"
+)
+
+const (
+	stateVersion    = 0
+	stateShard      = "shard"
+	statePartition  = "partition/"
+	stateCatalog    = "catalog/"
+	partitionsDir   = "partitions"
+	firstIndex      = 1 // a new shard begins as if after a snapshot at this index and term
+	firstTerm       = 1
+	catalogReplica  = 1
+	smallStateGuess = 64
+)
+
+// partitionDir is the directory of a partition's files.
+func partitionDir(id partition.ID) string { return partitionsDir + "/" + id.String() }
+
+// capture asks a shard for what its next checkpoint says.
+type capture struct{ done *host.Future[*captured] }
+
+// captured is a shard as of one applied index, with the changes since the capture before.
+type captured struct {
+	shard       *Shard
+	index, term uint64
+	state       []wal.State
+	partitions  []capturedPartition
+	dropped     []*held
+	// installed is set when the checkpoint is durable.
+	installed *host.Future[struct{}]
+}
+
+type capturedPartition struct {
+	held    *held
+	id      partition.ID
+	base    int32
+	pending *partition.PendingCheckpoint
+}
+
+func (c *capture) happen(r *replica) {
+	if r.dead {
+		return
+	}
+	if r.applied == r.captured {
+		c.done.Set(nil)
+		return
+	}
+	out := &captured{
+		shard: r.Shard, index: r.applied, term: r.appliedTerm, dropped: r.dropped, installed: host.NewFuture[struct{}](r.host.Tasks),
+	}
+	for _, p := range r.changed {
+		p.changed = false
+		if p.gone {
+			continue
+		}
+		out.partitions = append(out.partitions, capturedPartition{held: p, id: p.id, base: p.base, pending: p.log.BeginCheckpoint()})
+	}
+	for _, p := range r.dropped {
+		out.state = append(out.state, wal.State{Key: statePartition + p.id.String()})
+	}
+	if r.machine != nil {
+		out.state = append(out.state, r.machine.Capture()...)
+	}
+	out.state = append(out.state, wal.State{Key: stateShard, Value: encodeShard(shardState{
+		replica: r.o.Replica, replicas: r.o.Replicas, index: out.index, term: out.term,
+	})})
+	r.changed, r.dropped = nil, nil
+	r.captured = r.applied
+	c.done.Set(out)
+}
+
+// collect waits until the segments hold everything that was captured, and makes the records of the partitions. It runs
+// in the checkpointer's task.
+func (c *captured) collect() error {
+	for _, p := range c.partitions {
+		checkpoint, err := p.pending.Wait()
+		if err != nil {
+			return fmt.Errorf("write out partition %s: %w", p.id, err)
+		}
+		if mutant.On("shard-checkpoint-without-producers") {
+			checkpoint.Producers = partition.NewProducers().Encode(nil)
+		}
+		b := binary.AppendVarint([]byte{stateVersion}, int64(p.base))
+		c.state = append(c.state, wal.State{Key: statePartition + p.id.String(), Value: checkpoint.Encode(b)})
+	}
+	return nil
+}
+
+// install makes a checkpoint durable that was collected and synced.
+type install struct{ *captured }
+
+func (c install) happen(r *replica) {
+	if r.dead {
+		return
+	}
+	hard := r.window.hard
+	hard.Commit = max(hard.Commit, c.index)
+	compact := c.index
+	if mutant.On("shard-compact-one-too-far") {
+		compact = min(c.index+1, r.window.last())
+	}
+	done := func(err error) { r.inbox.Post(installed{c.captured, err}) }
+	if !r.wal.Submit(wal.Append{Shard: r.id, HardState: &hard, State: c.state, Compact: compact, Done: done}) {
+		r.fail(wal.ErrClosed)
+	}
+}
+
+// installed says that a checkpoint is durable.
+type installed struct {
+	*captured
+	err error
+}
+
+func (c installed) happen(r *replica) {
+	if r.dead {
+		return
+	}
+	if c.err != nil {
+		r.fail(c.err)
+		return
+	}
+	for _, p := range c.partitions {
+		if !p.held.gone {
+			p.held.log.Checkpointed()
+		}
+	}
+	for _, p := range c.dropped {
+		p.log.Checkpointed()
+	}
+	c.captured.installed.Set(struct{}{})
+}
+
+// shardState is the "shard" record.
+type shardState struct {
+	replica     uint64
+	replicas    []uint64
+	index, term uint64
+}
+
+func encodeShard(s shardState) []byte {
+	b := append(make([]byte, 0, smallStateGuess), stateVersion)
+	b = binary.AppendUvarint(b, s.replica)
+	b = binary.AppendUvarint(b, uint64(len(s.replicas)))
+	for _, id := range s.replicas {
+		b = binary.AppendUvarint(b, id)
+	}
+	b = binary.AppendUvarint(b, s.index)
+	return binary.AppendUvarint(b, s.term)
+}
+
+func decodeShard(b []byte) (s shardState, err error) {
+	if len(b) == 0 || b[0] != stateVersion {
+		return s, fmt.Errorf("the record %q is of a newer release, or damaged", stateShard)
+	}
+	b = b[1:]
+	next := func() uint64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			err = fmt.Errorf("the record %q is damaged", stateShard)
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	s.replica = next()
+	for n := next(); n > 0 && err == nil; n-- {
+		s.replicas = append(s.replicas, next())
+	}
+	s.index, s.term = next(), next()
+	return s, err
+}
+
+// decodePartition reads a "partition/..." record.
+func decodePartition(s wal.State) (base int32, c partition.Checkpoint, err error) {
+	fail := func(err error) (int32, partition.Checkpoint, error) {
+		return 0, c, fmt.Errorf("read the checkpoint record %q: %w", s.Key, err)
+	}
+	if len(s.Value) == 0 || s.Value[0] != stateVersion {
+		return fail(fmt.Errorf("it is of a newer release, or damaged"))
+	}
+	v, n := binary.Varint(s.Value[1:])
+	if n <= 0 || v != int64(int32(v)) {
+		return fail(fmt.Errorf("it is damaged"))
+	}
+	if c, err = partition.DecodeCheckpoint(s.Value[1+n:]); err != nil {
+		return fail(err)
+	}
+	if strings.TrimPrefix(s.Key, statePartition) != c.ID.String() {
+		return fail(fmt.Errorf("it is of partition %s", c.ID))
+	}
+	return int32(v), c, nil
+}

@@ -1,0 +1,211 @@
+package shard
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+
+	"millrace/net/wire"
+	"millrace/node/host"
+	"millrace/partition"
+	"millrace/partition/batch"
+	"millrace/wal"
+)
+
+// event is something that happens to a shard; happen runs in its task.
+type event interface{ happen(r *replica) }
+
+// inboxSize is how many requests may wait in the inbox before whoever brings one waits, too.
+const inboxSize = 4096
+
+// replica is the state of a shard. It belongs to the shard's task.
+type replica struct {
+	*Shard
+	o       Options
+	wal     *wal.Log
+	machine Machine
+	node    *raft.RawNode
+	window  *window
+
+	// term and leading follow raft's state; serving is set when the first entry of the term is applied.
+	term    uint64
+	leader  uint64
+	leading bool
+	serving bool
+	// applied is the index of the last applied entry, appliedTerm its term.
+	applied, appliedTerm uint64
+
+	// backlog are the requests that wait to be put into entries.
+	backlog []*request
+	// proposed are the entries that raft has accepted and not yet given an index, oldest first. Only during a turn.
+	proposed []*proposal
+	// storing are the appends that the write-ahead log has not answered, oldest first.
+	storing []*stored
+	// flying is the number of payload bytes of entries that are not applied.
+	flying int
+
+	partitions map[partition.ID]*held // never ranged over: see order
+	// order are the partitions in the order of adoption, for work that visits all; dropped ones leave holes.
+	order    []*held
+	settings map[partition.ID]Settings
+
+	// changed are the partitions to be captured by the next checkpoint; dropped those whose records it deletes.
+	changed []*held
+	dropped []*held
+	// captured is the applied index of the last capture.
+	captured uint64
+
+	touched   []*held // by the entries being applied
+	directory directory
+	moved     bool // the directory changed and is to be published
+	holes     int  // in order
+	dead      bool
+	admission admission
+}
+
+// held is a partition that lives in the shard.
+type held struct {
+	id   partition.ID
+	log  *partition.Log
+	base int32
+	// changed says that it is in replica.changed, touched that it is in replica.touched.
+	changed, touched, gone bool
+	lead                   appended
+}
+
+// request asks for one record in an entry. pending is nil when nobody waits.
+type request struct {
+	pending   *Pending
+	kind      uint8
+	partition partition.ID
+	batch     batch.Info
+	hold      *host.Buffer
+	acks      int16
+	value     int64
+	command   []byte
+}
+
+func (q *request) happen(r *replica) {
+	if r.dead {
+		q.drop()
+		return
+	}
+	r.backlog = append(r.backlog, q)
+}
+
+// answer gives the result and lets go of the bytes.
+func (q *request) answer(result Result) {
+	q.drop()
+	if q.pending != nil {
+		q.pending.Set(result)
+	}
+}
+
+// drop lets go of the bytes without an answer.
+func (q *request) drop() {
+	if q.hold != nil {
+		q.hold.Release()
+		q.hold = nil
+	}
+}
+
+// waiting is a request that is part of an entry.
+type waiting struct {
+	pending *Pending
+	// record is the place of its record in the entry; -1 for a duplicate, which waits for the original in this entry or
+	// one before it.
+	record int
+	acks   int16
+	result Result
+}
+
+// configure changes the settings of a partition.
+type configure struct {
+	partition partition.ID
+	settings  Settings
+}
+
+func (c *configure) happen(r *replica) {
+	r.settings[c.partition] = c.settings
+	if p := r.partitions[c.partition]; p != nil {
+		p.lead.settings = c.settings
+	}
+}
+
+// nudge makes the task look again at what it held back.
+type nudge struct{}
+
+func (nudge) happen(*replica) {}
+
+// tick is a tick of raft's clock; shards with one replica need none.
+type tick struct{}
+
+func (tick) happen(r *replica) {
+	if !r.dead {
+		r.node.Tick()
+	}
+}
+
+// run is the task.
+func (r *replica) run() {
+	var events []event
+	more := true
+	for {
+		if events, more = r.inbox.Take(events[:0]); !more {
+			break
+		}
+		for i, e := range events {
+			e.happen(r)
+			events[i] = nil
+		}
+		if !r.dead {
+			r.turn()
+		}
+	}
+	r.end()
+}
+
+// turn does what the events of one turn made possible.
+func (r *replica) turn() {
+	for !r.dead {
+		proposed := r.propose()
+		if !r.ready() && !proposed {
+			return
+		}
+	}
+}
+
+// end lets go of everything when the node stops.
+func (r *replica) end() {
+	for _, q := range r.backlog {
+		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"})
+	}
+	r.backlog = nil
+	r.window.truncate(r.window.first, func(s *slot) { s.payload.Release() })
+	for _, p := range r.order {
+		if p != nil {
+			p.log.Close()
+		}
+	}
+	r.serving, r.leading = false, false
+	r.publishStatus(true)
+	r.ended.Set(struct{}{})
+}
+
+// fail stops the shard and with it the node. What waits gets no answer: its fate is not known.
+func (r *replica) fail(err error) {
+	if r.dead {
+		return
+	}
+	r.dead = true
+	for _, q := range r.backlog {
+		q.drop()
+	}
+	r.backlog = nil
+	r.o.Fail(fmt.Errorf("shard %d: %w", r.id, err))
+}
+
+func (r *replica) publishStatus(stopped bool) {
+	r.status.Store(&Status{Term: r.term, Leader: r.leader, Serving: r.serving, Stopped: stopped})
+	r.changes.Wake()
+}

@@ -1,0 +1,54 @@
+package shard
+
+import (
+	"time"
+
+	"millrace/node/host"
+)
+
+// retain makes a shard propose what retention asks for, in the partitions that it leads.
+type retain struct {
+	// expiration is how long an idle producer is remembered, in milliseconds.
+	expiration int64
+}
+
+func (e retain) happen(r *replica) {
+	if r.dead || !r.serving {
+		return
+	}
+	wall := r.host.Clock.Wall().UnixMilli()
+	producers := false
+	for _, p := range r.order {
+		if p == nil {
+			continue
+		}
+		producers = producers || p.log.Producers().Len() > 0
+		if start, ok := p.log.RetentionStart(p.lead.settings.Retention, wall); ok {
+			r.backlog = append(r.backlog, &request{kind: kindLogStart, partition: p.id, value: start})
+		}
+	}
+	if producers {
+		r.backlog = append(r.backlog, &request{kind: kindExpire, value: e.expiration})
+	}
+}
+
+// retainAll asks every shard.
+func (s *Set) retainAll() {
+	for _, shard := range s.shards.Load().All {
+		shard.inbox.Post(retain{s.o.ProducerExpiration.Milliseconds()})
+	}
+}
+
+// every starts a task that does something at intervals, first after the first interval, until the set stops.
+func (s *Set) every(name string, interval time.Duration, do func()) {
+	s.task(name, func(w host.Waiter) {
+		for next := s.host.Clock.Now().Add(interval); ; next = s.host.Clock.Now().Add(interval) {
+			for w.WaitUntil(next) {
+				if s.stopped() {
+					return
+				}
+			}
+			do()
+		}
+	})
+}

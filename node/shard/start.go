@@ -1,0 +1,155 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+	"millrace/partition"
+	"millrace/wal"
+)
+
+// Ticks of raft, in units of tickEvery.
+const (
+	electionTicks  = 8
+	heartbeatTicks = 1
+	// inflightMessages bounds the entries under way to a follower: one entry a message, of a mebibyte at most.
+	inflightMessages = 128
+)
+
+// Start starts a shard from what the write-ahead log recovered of it; a shard that the log does not know begins empty.
+// A shard with one replica campaigns at once. m is nil for a shard of partitions; it has been restored from r.State.
+func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m Machine) (*Shard, error) {
+	if o.Fail == nil {
+		o.Fail = func(error) {}
+	}
+	if o.Changes == nil {
+		o.Changes = host.NewWatchers(h.Tasks)
+	}
+	r := &replica{
+		Shard: &Shard{
+			id:      o.ID,
+			host:    h,
+			inbox:   host.NewQueue[event](h.Tasks, inboxSize, nil),
+			status:  host.NewSnapshot(h.Tasks, &Status{}),
+			places:  host.NewSnapshot(h.Tasks, &directory{}),
+			changes: o.Changes,
+			ended:   host.NewFuture[struct{}](h.Tasks),
+		},
+		o: o, wal: w, machine: m,
+		partitions: map[partition.ID]*held{},
+		settings:   map[partition.ID]Settings{},
+	}
+	if err := r.recover(recovered); err != nil {
+		return nil, fmt.Errorf("recover shard %d: %w", o.ID, err)
+	}
+	node, err := raft.NewRawNode(&raft.Config{
+		ID: o.Replica, ElectionTick: electionTicks, HeartbeatTick: heartbeatTicks,
+		Storage: r.window, Applied: r.applied, AsyncStorageWrites: true,
+		MaxSizePerMsg: 0, MaxCommittedSizePerReady: math.MaxUint64, MaxInflightMsgs: inflightMessages,
+		CheckQuorum: true, PreVote: true, DisableProposalForwarding: true, StepDownOnRemoval: true,
+		Logger: logger{h.Log},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start shard %d: %w", o.ID, err)
+	}
+	r.node = node
+	h.Tasks.Go(fmt.Sprintf("shard-%d", o.ID), func() {
+		if len(o.Replicas) == 1 {
+			_ = r.node.Campaign() // a lone voter wins
+		}
+		r.turn()
+		r.run()
+	})
+	return r.Shard, nil
+}
+
+// recover fills the replica with what the write-ahead log knows.
+func (r *replica) recover(recovered wal.RecoveredShard) error {
+	i, found := slices.BinarySearchFunc(recovered.State, stateShard, func(s wal.State, key string) int {
+		return strings.Compare(s.Key, key)
+	})
+	if !found {
+		if recovered.Compact > 0 || len(recovered.Entries) > 0 {
+			return errors.New("its record is missing from the write-ahead log")
+		}
+		return r.create()
+	}
+	state, err := decodeShard(recovered.State[i].Value)
+	if err != nil {
+		return err
+	}
+	if state.replica != r.o.Replica || !slices.Equal(state.replicas, r.o.Replicas) {
+		return fmt.Errorf("the write-ahead log has replica %d of %v, the catalog says replica %d of %v",
+			state.replica, state.replicas, r.o.Replica, r.o.Replicas)
+	}
+	if recovered.Compact != state.index && !mutant.Built {
+		return fmt.Errorf("its checkpoint is of entry %d, but the write-ahead log begins after %d", state.index, recovered.Compact)
+	}
+	hard := recovered.HardState
+	hard.Commit = max(hard.Commit, recovered.Compact)
+	r.window = &window{hard: hard, replicas: r.o.Replicas, first: recovered.Compact + 1, before: state.term}
+	r.term = hard.Term
+	r.applied, r.appliedTerm, r.captured = recovered.Compact, state.term, recovered.Compact
+	for _, e := range recovered.Entries {
+		r.window.append(slot{at: e.At, entry: &raftpb.Entry{
+			Index: &e.Index, Term: &e.Term, Type: raftpb.EntryType(e.Type).Enum(), Data: e.Data,
+		}})
+	}
+	return r.open(recovered.State)
+}
+
+// create makes a new shard's first record. It is not waited for: everything that comes later is ordered behind it.
+func (r *replica) create() error {
+	r.window = &window{
+		hard: wal.HardState{Term: firstTerm, Commit: firstIndex}, replicas: r.o.Replicas, first: firstIndex + 1, before: firstTerm,
+	}
+	r.term = firstTerm
+	r.applied, r.appliedTerm, r.captured = firstIndex, firstTerm, firstIndex
+	hard := r.window.hard
+	state := encodeShard(shardState{replica: r.o.Replica, replicas: r.o.Replicas, index: firstIndex, term: firstTerm})
+	ok := r.wal.Submit(wal.Append{
+		Shard: r.id, HardState: &hard, State: []wal.State{{Key: stateShard, Value: state}}, Compact: firstIndex,
+		Done: func(err error) {
+			if err != nil {
+				r.o.Fail(fmt.Errorf("create shard %d: %w", r.id, err))
+			}
+		},
+	})
+	if !ok {
+		return wal.ErrClosed
+	}
+	return nil
+}
+
+// open opens the partitions that the checkpoint names.
+func (r *replica) open(state []wal.State) error {
+	for _, s := range state {
+		if !strings.HasPrefix(s.Key, statePartition) {
+			continue
+		}
+		base, checkpoint, err := decodePartition(s)
+		if err != nil {
+			return err
+		}
+		if mutant.On("shard-adopted-partition-lost") && checkpoint.End == 0 {
+			continue
+		}
+		log, err := partition.Open(r.o.Partitions, partitionDir(checkpoint.ID), checkpoint)
+		if err != nil {
+			return fmt.Errorf("open partition %s: %w", checkpoint.ID, err)
+		}
+		r.add(&held{id: checkpoint.ID, log: log, base: base})
+	}
+	places := r.directory
+	r.places.Store(&places)
+	r.moved = false
+	return nil
+}

@@ -1,0 +1,191 @@
+package shard
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/net/wire"
+	"millrace/node/host/mutant"
+	"millrace/wal"
+)
+
+// ready hands on everything that raft has to say. It returns false when that was nothing.
+func (r *replica) ready() bool {
+	any := false
+	for !r.dead && r.node.HasReady() {
+		any = true
+		rd := r.node.Ready()
+		if rd.SoftState != nil {
+			r.follow(rd.SoftState)
+		}
+		for _, m := range rd.Messages {
+			switch m.GetTo() {
+			case raft.LocalAppendThread:
+				r.store(m)
+			case raft.LocalApplyThread:
+				r.apply(m.GetEntries())
+				r.deliver(m.GetResponses())
+			default:
+				r.send(m)
+			}
+		}
+	}
+	return any
+}
+
+// follow notes who leads.
+func (r *replica) follow(s *raft.SoftState) {
+	r.leader = s.Lead
+	r.leading = s.RaftState == raft.StateLeader
+	if r.serving && !r.leading {
+		r.serving = false
+	}
+	r.publishStatus(false)
+}
+
+// stored is the answer of the write-ahead log to one append.
+type stored struct {
+	entries []wal.Entry
+	// then are delivered when the append is durable.
+	then []*raftpb.Message
+	err  error
+}
+
+// store appends entries and hard state to the write-ahead log.
+func (r *replica) store(m *raftpb.Message) {
+	r.term = max(r.term, m.GetTerm())
+	hard := r.window.hard
+	if m.GetTerm() != 0 || m.GetVote() != 0 || m.GetCommit() != 0 {
+		hard = wal.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}
+	}
+	voted := hard.Term != r.window.hard.Term || hard.Vote != r.window.hard.Vote
+	r.window.hard = hard
+	if len(m.GetEntries()) == 0 && !voted {
+		// A new commit index need not be durable: it goes with the next append. Responses wait for the appends before.
+		if n := len(r.storing); n > 0 {
+			r.storing[n-1].then = append(r.storing[n-1].then, m.GetResponses()...)
+		} else {
+			r.deliver(m.GetResponses())
+		}
+		return
+	}
+	s := &stored{entries: r.enter(m.GetEntries()), then: m.GetResponses()}
+	r.storing = append(r.storing, s)
+	if r.o.Wrote != nil {
+		n := 0
+		for i := range s.entries {
+			n += len(s.entries[i].Data) + s.entries[i].Payload.Size() + entryOverhead
+		}
+		r.o.Wrote(n)
+	}
+	if mutant.On("shard-ack-before-durable") {
+		r.durable(s)
+	}
+	done := func(err error) {
+		s.err = err
+		r.inbox.Post(s)
+	}
+	if !r.wal.Submit(wal.Append{Shard: r.id, HardState: &hard, Entries: s.entries, Done: done}) {
+		r.fail(wal.ErrClosed)
+	}
+}
+
+// entryOverhead is about what an entry takes in the write-ahead log besides data and payload.
+const entryOverhead = 64
+
+// enter puts entries into the window and returns them as the write-ahead log wants them.
+func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
+	if len(entries) == 0 {
+		return nil
+	}
+	r.window.truncate(entries[0].GetIndex(), r.supersede)
+	out := make([]wal.Entry, len(entries))
+	for i, e := range entries {
+		s := slot{entry: e}
+		if len(e.GetData()) > 0 && len(r.proposed) > 0 {
+			p := r.proposed[0]
+			r.proposed = r.proposed[1:]
+			s.payload, s.waits = p.payload, p.waits
+		}
+		r.window.append(s)
+		out[i] = wal.Entry{
+			Index: e.GetIndex(), Term: e.GetTerm(), Type: uint8(e.GetType()), Data: e.GetData(), Payload: s.payload,
+		}
+	}
+	return out
+}
+
+// supersede answers those who wait for an entry that another leader's replaced: it can never be committed.
+func (r *replica) supersede(s *slot) {
+	r.flying -= s.payload.Size()
+	s.payload.Release()
+	for _, w := range s.waits {
+		w.pending.Set(Result{Error: wire.ErrNotLeaderOrFollower, Message: "another leader has taken over"})
+	}
+}
+
+func (s *stored) happen(r *replica) {
+	if r.dead {
+		return
+	}
+	if s.err != nil {
+		r.fail(s.err)
+		return
+	}
+	if len(r.storing) == 0 || r.storing[0] != s {
+		panic("shard: the write-ahead log answered out of order")
+	}
+	r.storing[0] = nil
+	r.storing = r.storing[1:]
+	r.durable(s)
+	r.deliver(s.then)
+}
+
+// durable answers acks=1 and notes where the payloads lie.
+func (r *replica) durable(s *stored) {
+	for i := range s.entries {
+		e := &s.entries[i]
+		if e.Index < r.window.first || e.Index > r.window.last() {
+			continue
+		}
+		slot := r.window.slot(e.Index)
+		if slot.entry.GetTerm() != e.Term {
+			continue
+		}
+		slot.at = e.At
+		kept := slot.waits[:0]
+		for _, w := range slot.waits {
+			if w.acks == 1 || mutant.On("shard-ack-before-durable") && w.acks == -1 {
+				w.pending.Set(w.result)
+			} else {
+				kept = append(kept, w)
+			}
+		}
+		slot.waits = kept
+	}
+}
+
+// deliver steps messages of raft to itself, and sends the others.
+func (r *replica) deliver(messages []*raftpb.Message) {
+	for _, m := range messages {
+		if m.GetTo() != r.o.Replica {
+			r.send(m)
+			continue
+		}
+		// An error means that the message says nothing new: a late answer of an earlier term.
+		_ = r.node.Step(m)
+	}
+}
+
+// send hands a message with the payloads of its entries to the peers.
+func (r *replica) send(m *raftpb.Message) {
+	if r.o.Peers == nil {
+		return
+	}
+	var carried []Carried
+	for _, e := range m.GetEntries() {
+		s := r.window.slot(e.GetIndex())
+		carried = append(carried, Carried{Payload: s.payload, At: s.at})
+	}
+	r.o.Peers.Send(r.id, m, carried)
+}

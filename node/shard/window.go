@@ -1,0 +1,130 @@
+package shard
+
+import (
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/wal"
+)
+
+// window is raft's view of the log: the descriptors of the entries that raft or a peer may still ask for, all in memory.
+// It implements raft.Storage and never touches the disk. It is ahead of the disk: raft knows from the answers to its
+// append messages what is durable.
+//
+// An entry's payload stays in its slot until the entry is applied; after that a slow peer is served from the write-ahead
+// log.
+type window struct {
+	hard     wal.HardState
+	replicas []uint64
+	// slots[head:] hold the entries from first on; before is the term of the entry before it.
+	slots  []slot
+	head   int
+	first  uint64
+	before uint64
+}
+
+// slot is one entry with what belongs to it.
+type slot struct {
+	entry   *raftpb.Entry
+	payload wal.Payload
+	at      wal.Location
+	waits   []waiting
+}
+
+// slot returns the slot of an index in the window.
+func (w *window) slot(index uint64) *slot { return &w.slots[w.head+int(index-w.first)] }
+
+func (w *window) last() uint64 { return w.first + uint64(len(w.slots)-w.head) - 1 }
+
+// truncate removes the entries from an index on, calling drop for each, the last one first.
+func (w *window) truncate(index uint64, drop func(*slot)) {
+	for w.last() >= index && len(w.slots) > w.head {
+		end := len(w.slots) - 1
+		drop(&w.slots[end])
+		w.slots[end] = slot{}
+		w.slots = w.slots[:end]
+	}
+}
+
+// append adds an entry, whose index must be the next one.
+func (w *window) append(s slot) {
+	if s.entry.GetIndex() != w.last()+1 {
+		panic(fmt.Sprintf("shard: entry %d appended after %d", s.entry.GetIndex(), w.last()))
+	}
+	w.slots = append(w.slots, s)
+}
+
+// forget moves the window's start behind an index, which must be applied.
+func (w *window) forget(index uint64) {
+	for w.first <= index && w.head < len(w.slots) {
+		s := &w.slots[w.head]
+		w.before = s.entry.GetTerm()
+		*s = slot{}
+		w.head++
+		w.first++
+	}
+	switch {
+	case w.head == len(w.slots):
+		w.slots, w.head = w.slots[:0], 0
+	case w.head >= 1024 && w.head*2 >= len(w.slots):
+		n := copy(w.slots, w.slots[w.head:])
+		clear(w.slots[n:])
+		w.slots, w.head = w.slots[:n], 0
+	}
+}
+
+// InitialState implements raft.Storage.
+func (w *window) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	hard := w.hard
+	return &raftpb.HardState{Term: &hard.Term, Vote: &hard.Vote, Commit: &hard.Commit},
+		&raftpb.ConfState{Voters: slices.Clone(w.replicas)}, nil
+}
+
+// Entries implements raft.Storage.
+func (w *window) Entries(lo, hi, maxSize uint64) ([]*raftpb.Entry, error) {
+	switch {
+	case lo < w.first:
+		return nil, raft.ErrCompacted
+	case hi > w.last()+1:
+		return nil, raft.ErrUnavailable
+	}
+	entries := make([]*raftpb.Entry, 0, hi-lo)
+	size := uint64(0)
+	for i := lo; i < hi; i++ {
+		e := w.slot(i).entry
+		size += uint64(len(e.GetData())) + 32
+		if size > maxSize && len(entries) > 0 {
+			break
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// Term implements raft.Storage.
+func (w *window) Term(i uint64) (uint64, error) {
+	switch {
+	case i+1 == w.first:
+		return w.before, nil
+	case i < w.first:
+		return 0, raft.ErrCompacted
+	case i > w.last():
+		return 0, raft.ErrUnavailable
+	}
+	return w.slot(i).entry.GetTerm(), nil
+}
+
+// LastIndex implements raft.Storage.
+func (w *window) LastIndex() (uint64, error) { return w.last(), nil }
+
+// FirstIndex implements raft.Storage.
+func (w *window) FirstIndex() (uint64, error) { return w.first, nil }
+
+// Snapshot implements raft.Storage. A replica behind the window is filled by other means, which are not built yet; until
+// then it waits.
+func (w *window) Snapshot() (*raftpb.Snapshot, error) {
+	return nil, raft.ErrSnapshotTemporarilyUnavailable
+}
