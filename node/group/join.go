@@ -242,9 +242,15 @@ func (c *Coordinator) replaceStatic(tag uint64, r *JoinRequest, g *classic, m *m
 		c.maybeCompleteJoin(g)
 		return
 	}
+	// With another append of the group open nobody can tell which id is the stored one.
+	alone := !c.inFlight.storesGroup(g.id)
 	revert := func(code ErrorCode) {
-		if m.joinTag != tag || g.state != stable {
+		switch {
+		case m.joinTag != tag || g.state != stable:
 			return // answered meanwhile, or a rebalance will answer and store
+		case !alone:
+			c.prepareRebalance(g) // which answers and stores
+			return
 		}
 		c.answerJoin(g, m, &JoinResponse{Error: code, Generation: g.generation, Leader: leaderBefore,
 			ProtocolType: g.protocolType, ProtocolName: g.protocolName})
@@ -326,9 +332,10 @@ func (c *Coordinator) create(groupID string) *classic {
 	return g
 }
 
-// forgetUnused drops an empty group that nothing is stored for: made-up names must not fill the memory.
+// forgetUnused drops a group that never had a generation and that nothing is stored for: made-up names must not fill the
+// memory.
 func (c *Coordinator) forgetUnused(g *classic) {
-	if c.groups[g.id] == g && g.state == empty && len(g.pending) == 0 &&
+	if c.groups[g.id] == g && g.state == empty && g.generation == 0 && len(g.pending) == 0 &&
 		!c.inFlight.touches(g.id) && !c.image.knows(g.id) {
 		delete(c.groups, g.id)
 	}
