@@ -1,13 +1,28 @@
 package partition
 
+import (
+	"encoding/binary"
+	"fmt"
+
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+)
+
+// checkpointVersion is the format of an encoded checkpoint, drawn in the package comment.
+const checkpointVersion = 0
+
 // Checkpoint is a log as of one applied entry, without its records: what recovery begins with.
 type Checkpoint struct {
 	ID                        ID
 	LogStart, End, LastStable int64
-	Held                      []OffsetRange
-	Epochs                    []EpochStart
-	Segments                  []SegmentInfo
-	Producers                 []byte
+	// Held are the offset ranges whose bytes are in the segments, sorted, apart.
+	Held []OffsetRange
+	// Epochs are the leader epochs, ascending.
+	Epochs []EpochStart
+	// Segments are the files, ascending; the last one is being written. Its Bytes is the position to truncate to.
+	Segments []SegmentInfo
+	// Producers is the encoded table of producers.
+	Producers []byte
 }
 
 // SegmentInfo describes a segment file.
@@ -16,21 +31,108 @@ type SegmentInfo struct {
 	Base, End int64
 	// Bytes is its length.
 	Bytes int64
+	// Entries is the number of its index entries.
+	Entries int64
 	// MaxTimestamp is the greatest timestamp, FirstTimestamp that of the first batch; -1 when there is none.
 	MaxTimestamp, FirstTimestamp int64
-	// FirstWall and LastWall are the entry times of its first and last batch.
+	// FirstWall and LastWall are the entry times of its first and last batch; -1 when it is empty.
 	FirstWall, LastWall int64
+	// Indexed is the position that the last index entry points to.
+	Indexed int64
+}
+
+func emptySegment(base int64) SegmentInfo {
+	return SegmentInfo{Base: base, End: base, MaxTimestamp: -1, FirstTimestamp: -1, FirstWall: -1, LastWall: -1}
 }
 
 // Encode appends the checkpoint with its format version to b.
-func (c *Checkpoint) Encode(b []byte) []byte { return b }
+func (c *Checkpoint) Encode(b []byte) []byte {
+	b = append(b, checkpointVersion)
+	b = append(b, c.ID.Topic[:]...)
+	b = binary.AppendVarint(b, int64(c.ID.Index))
+	b = binary.AppendVarint(b, c.LogStart)
+	b = binary.AppendVarint(b, c.End)
+	b = binary.AppendVarint(b, c.LastStable)
+	b = binary.AppendUvarint(b, uint64(len(c.Held)))
+	for _, r := range c.Held {
+		b = binary.AppendVarint(b, r.Start)
+		b = binary.AppendVarint(b, r.End)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Epochs)))
+	for _, e := range c.Epochs {
+		b = binary.AppendVarint(b, int64(e.Epoch))
+		b = binary.AppendVarint(b, e.Start)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Segments)))
+	for _, s := range c.Segments {
+		for _, v := range []int64{s.Base, s.End - s.Base, s.Bytes, s.Entries, s.MaxTimestamp, s.FirstTimestamp, s.FirstWall,
+			s.LastWall, s.Indexed} {
+			b = binary.AppendVarint(b, v)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Producers)))
+	return append(b, c.Producers...)
+}
 
-// DecodeCheckpoint reads what Encode wrote.
-func DecodeCheckpoint(b []byte) (Checkpoint, error) { return Checkpoint{}, errNotBuilt }
+// DecodeCheckpoint reads what Encode wrote. A newer format is refused.
+func DecodeCheckpoint(b []byte) (Checkpoint, error) {
+	f := fields{b: b}
+	var c Checkpoint
+	if v := f.byte(); v != checkpointVersion || f.bad {
+		return c, fmt.Errorf("decode a partition's checkpoint: format version %d is not known", v)
+	}
+	copy(c.ID.Topic[:], f.bytes(len(c.ID.Topic)))
+	c.ID.Index = int32(f.signed())
+	c.LogStart, c.End, c.LastStable = f.signed(), f.signed(), f.signed()
+	for range f.count(2) {
+		c.Held = append(c.Held, OffsetRange{f.signed(), f.signed()})
+	}
+	for range f.count(2) {
+		c.Epochs = append(c.Epochs, EpochStart{int32(f.signed()), f.signed()})
+	}
+	for range f.count(9) {
+		s := SegmentInfo{Base: f.signed(), End: f.signed(), Bytes: f.signed(), Entries: f.signed(), MaxTimestamp: f.signed(),
+			FirstTimestamp: f.signed(), FirstWall: f.signed(), LastWall: f.signed(), Indexed: f.signed()}
+		s.End += s.Base
+		c.Segments = append(c.Segments, s)
+	}
+	c.Producers = f.bytes(f.count(1))
+	if f.bad || len(f.b) != 0 || !c.sound() {
+		return Checkpoint{}, fmt.Errorf("decode a partition's checkpoint: %w", ErrCorrupt)
+	}
+	return c, nil
+}
+
+// sound says whether a checkpoint can have been taken from a log.
+func (c *Checkpoint) sound() bool {
+	if c.LogStart < 0 || c.LogStart > c.End || c.LastStable < c.LogStart || c.LastStable > c.End || len(c.Segments) == 0 {
+		return false
+	}
+	last := int64(-1)
+	for _, s := range c.Segments {
+		if s.Base < last || s.End < s.Base || s.Bytes < 0 || s.Bytes > maxSegmentBytes || s.Entries < 0 ||
+			s.Indexed > s.Bytes || (s.Bytes == 0) != (s.End == s.Base) {
+			return false
+		}
+		last = s.End
+	}
+	return last == c.End
+}
 
 // PendingCheckpoint is a checkpoint whose bytes are on their way to the disk.
-type PendingCheckpoint struct{}
+type PendingCheckpoint struct {
+	checkpoint Checkpoint
+	written    *host.Future[error]
+}
 
 // Wait waits until everything the checkpoint speaks of is written, which is not yet durable: Disk.SyncAll comes next.
-// Any one task may call it, once.
-func (p *PendingCheckpoint) Wait() (Checkpoint, error) { return Checkpoint{}, errNotBuilt }
+// Any task may call it.
+func (p *PendingCheckpoint) Wait() (Checkpoint, error) {
+	if mutant.On("checkpoint-before-write") {
+		return p.checkpoint, nil
+	}
+	if err := p.written.Get(); err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint %v: %w", p.checkpoint.ID, err)
+	}
+	return p.checkpoint, nil
+}

@@ -1,6 +1,11 @@
 package partition
 
-import "millrace/node/host"
+import (
+	"fmt"
+
+	"millrace/node/host"
+	"millrace/partition/batch"
+)
 
 // Range is a piece of a log, ready to be sent: whole batches, the first of which holds the offset that was asked for (or
 // is the first one above it, when compaction left a gap). What it refers to stays in place until Release.
@@ -12,44 +17,172 @@ type Range struct {
 	Next int64
 	// View is the state in which the range was found: its End and LogStart go into the answer of a fetch.
 	View *View
+
+	source *source
 }
 
 // Release lets go of segments and buffers. The parts must not be used afterwards.
-func (r *Range) Release() {}
+func (r *Range) Release() {
+	if r.source != nil {
+		r.source.close()
+		r.source, r.Parts = nil, nil
+	}
+}
 
 // Read finds whole batches from the one that holds offset on, below the end, up to maxBytes; with atLeastOne the first
 // batch is given even when it is larger. A range does not cross segments, and is empty at the end of the log.
 // ErrOffsetOutOfRange below the log start and above the end; ErrDropped; ErrCorrupt.
 func (l *Log) Read(offset int64, maxBytes int, atLeastOne bool) (*Range, error) {
-	return nil, errNotBuilt
+	return l.read(offset, maxBytes, atLeastOne, false)
 }
 
 // ReadCommitted is Read below the last stable offset.
 func (l *Log) ReadCommitted(offset int64, maxBytes int, atLeastOne bool) (*Range, error) {
-	return nil, errNotBuilt
+	return l.read(offset, maxBytes, atLeastOne, true)
 }
 
-// Position is an offset found by ListOffsets, with the record's time (-1 for the special ones) and the leader epoch of
-// its batch (-1 when not known).
-type Position struct {
-	Offset    int64
-	Timestamp int64
-	Epoch     int32
+func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Range, error) {
+	for {
+		v := l.view.Load()
+		stop := v.End
+		if committed {
+			stop = v.LastStable
+		}
+		switch {
+		case v.Dropped:
+			return nil, ErrDropped
+		case offset < v.LogStart || offset > v.End:
+			return nil, fmt.Errorf("read offset %d of %v, which holds %d to %d: %w", offset, l.id, v.LogStart, v.End, ErrOffsetOutOfRange)
+		}
+		r := &Range{View: v, Next: offset}
+		if offset >= stop {
+			return r, nil
+		}
+		i := v.segmentAt(offset)
+		if r.source = l.shared.pin(v, i); r.source == nil {
+			continue // deleted since the view was loaded: there is a newer one
+		}
+		if err := r.find(offset, min(stop, v.segment(i).info.End), stop >= v.segment(i).info.End, maxBytes, atLeastOne); err != nil {
+			r.Release()
+			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, err)
+		}
+		return r, nil
+	}
 }
 
-// OffsetForTime is the first record, from the log start on, whose timestamp is at least ts. false when there is none. It
-// may decompress a batch.
-func (l *Log) OffsetForTime(ts int64) (Position, bool, error) { return Position{}, false, errNotBuilt }
+// find fills the range with batches from offset up to stop, which is the end of the segment (all) or the base offset of
+// a batch in it.
+func (r *Range) find(offset, stop int64, all bool, maxBytes int, atLeastOne bool) error {
+	x := r.source
+	start, first, err := x.locate(offset)
+	if err != nil {
+		return err
+	}
+	limit := x.size
+	if !all {
+		if limit, _, err = x.locate(stop); err != nil {
+			return err
+		}
+	}
+	end, next := limit, stop
+	if limit-start > int64(maxBytes) {
+		if end, next, err = x.cut(start, &first, start+int64(maxBytes)); err != nil {
+			return err
+		}
+		if end == start && atLeastOne {
+			end, next = start+int64(first.Size()), first.LastOffset()+1
+		}
+	}
+	x.closeWindow()
+	if end == start {
+		r.Next = first.BaseOffset
+		r.Release()
+		return nil
+	}
+	r.Bytes, r.Next = int(end-start), next
+	return r.fill(start, end)
+}
 
-// MaxTimestamp is the first record with the greatest timestamp. false when the log is empty or no record has a time.
-func (l *Log) MaxTimestamp() (Position, bool, error) { return Position{}, false, errNotBuilt }
+// cut finds the last batch boundary that is not above target, from the batch at start on, and the offset there.
+func (x *source) cut(start int64, first *batch.Header, target int64) (int64, int64, error) {
+	pos, next := start, first.BaseOffset
+	e, err := x.lookup(func(e indexEntry) bool { return int64(e.pos) <= target })
+	if err != nil {
+		return 0, 0, err
+	}
+	if int64(e.pos) > start {
+		pos, next = int64(e.pos), x.seg.base+int64(e.rel)
+	}
+	for pos < target {
+		h, err := x.header(pos)
+		if err != nil {
+			return 0, 0, err
+		}
+		if pos+int64(h.Size()) > target {
+			break
+		}
+		pos, next = pos+int64(h.Size()), h.LastOffset()+1
+	}
+	return pos, next, nil
+}
 
-// Earliest is the log start.
-func (l *Log) Earliest() Position { return Position{} }
+// fill makes the parts for the positions from start to end.
+func (r *Range) fill(start, end int64) error {
+	x := r.source
+	r.Parts = make([]host.Part, 0, 2)
+	for pos := start; pos < end; {
+		i, until := x.chunkAt(pos)
+		until = min(until, end)
+		if i >= 0 {
+			at := x.chunks[i].at
+			r.Parts = append(r.Parts, host.Part{Bytes: x.chunks[i].mem[pos-at : until-at : until-at]})
+			pos = until
+			continue
+		}
+		if pos >= x.whole {
+			if err := r.copyLast(pos, until); err != nil {
+				return err
+			}
+			pos = until
+			continue
+		}
+		until = min(until, x.whole)
+		if err := r.fromFile(pos, until); err != nil {
+			return err
+		}
+		pos = until
+	}
+	return nil
+}
 
-// Latest is the end.
-func (l *Log) Latest() Position { return Position{} }
+// copyLast copies what is in the last block of a growing segment, when it is not in memory.
+func (r *Range) copyLast(pos, end int64) error {
+	x := r.source
+	if x.copied == nil {
+		x.copied = x.shared.host.Buffers.Get(int(end - pos))
+	}
+	b := x.copied.Bytes()[:end-pos]
+	r.Parts = append(r.Parts, host.Part{Bytes: b})
+	return x.read(b, pos)
+}
 
-// EpochEnd answers OffsetForLeaderEpoch: the largest known epoch at most as large as asked for and where it ends;
-// (-1, -1) when the epoch is above all known.
-func (l *Log) EpochEnd(epoch int32) (int32, int64) { return -1, -1 }
+func (r *Range) fromFile(pos, end int64) error {
+	h, err := r.source.file(false)
+	if err != nil {
+		return err
+	}
+	if n := len(r.Parts); n > 0 && r.Parts[n-1].File != nil && r.Parts[n-1].Off+r.Parts[n-1].Len == pos {
+		r.Parts[n-1].Len += end - pos
+	} else {
+		r.Parts = append(r.Parts, host.Part{File: h.file, Off: pos, Len: end - pos})
+	}
+	// A file that is too short would end the connection in the middle of an answer.
+	size, err := h.file.Size()
+	if err != nil {
+		return err
+	}
+	if size < end {
+		return fmt.Errorf("segment %s has %d bytes, it should have %d: %w", r.source.seg.name, size, end, ErrCorrupt)
+	}
+	return nil
+}

@@ -1,9 +1,17 @@
 package partition
 
 import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
 	"millrace/node/host"
 	"millrace/partition/batch"
 )
+
+const defaultIndexInterval = 4096
 
 // Options of a node's partitions. The zero value is good.
 type Options struct {
@@ -11,30 +19,113 @@ type Options struct {
 	CacheBytes int64
 	// QueueBytes bounds what waits to be written to segments; Append waits above it. The default is 32 MiB.
 	QueueBytes int64
+	// TailBytes bounds the memory in which partitions collect what is not written yet: when it is used up, they do with
+	// small chunks. The default is 64 MiB.
+	TailBytes int64
 	// SmallestChunk and LargestChunk bound the memory in which a partition collects its tail; powers of two from 4096
 	// to 4 MiB. The defaults are 4 KiB and 1 MiB.
 	SmallestChunk, LargestChunk int
-	// AllocateStep is how far ahead a growing segment's space is allocated; the default is 16 MiB.
-	AllocateStep int64
 	// IndexInterval is the least distance in bytes between index entries; the default is 4096.
 	IndexInterval int
-	// OpenFiles bounds the files kept open for reading; the default is 1000. OpenWriters is the same for writing: 500.
+	// OpenFiles bounds the segments kept open for reading; the default is 1000. OpenWriters is the same for each writer:
+	// 250.
 	OpenFiles, OpenWriters int
+	// Writers is the number of tasks that write segments; the default is 4.
+	Writers int
 }
 
-// Shared is what all partitions of a node have in common: the segment writer, the cache of tails, the open files. Its
-// methods may be called from any task.
+func (o *Options) fill() {
+	set := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	set64 := func(v *int64, d int64) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	set64(&o.CacheBytes, 64<<20)
+	set64(&o.QueueBytes, 32<<20)
+	set64(&o.TailBytes, 64<<20)
+	set(&o.SmallestChunk, host.Align)
+	set(&o.LargestChunk, 1<<20)
+	set(&o.IndexInterval, defaultIndexInterval)
+	set(&o.OpenFiles, 1000)
+	set(&o.OpenWriters, 250)
+	set(&o.Writers, 4)
+}
+
+// Shared is what all partitions of a node have in common: the segment writers with the cache of tails, the open files.
+// Its methods may be called from any task.
 type Shared struct {
-	host   host.Host
-	o      Options
-	coders *host.Spares[*batch.Coders]
+	host    host.Host
+	o       Options
+	coders  *host.Spares[*batch.Coders]
+	writers []*writer
+	files   *files
+	// queued is the number of bytes that wait to be written; tails is the memory of chunks that logs append to.
+	queued, tails *host.Counter
+	failed        *host.Future[error]
 }
 
 // NewShared starts the tasks that partitions share.
-func NewShared(h host.Host, o Options) *Shared { return &Shared{host: h, o: o} }
+func NewShared(h host.Host, o Options) *Shared {
+	o.fill()
+	s := &Shared{host: h, o: o, coders: batch.NewSpareCoders(h.Tasks, 4), queued: host.NewCounter(h.Tasks),
+		tails: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
+	s.files = &files{shared: s, queue: host.NewQueue[filesOp](h.Tasks, 1024, nil)}
+	h.Tasks.Go("segment files", s.files.run)
+	for range o.Writers {
+		w := &writer{shared: s, queue: host.NewQueue[writeOp](h.Tasks, 1024, nil)}
+		s.writers = append(s.writers, w)
+		h.Tasks.Go("segment writer", w.run)
+	}
+	return s
+}
 
-// Close ends the tasks and closes the files, after the logs were closed.
-func (s *Shared) Close() {}
+// Failed is set when a segment cannot be written: the node must stop.
+func (s *Shared) Failed() *host.Future[error] { return s.failed }
+
+// Close ends the tasks and closes the files, after the logs were closed. What waits to be written is written before.
+func (s *Shared) Close() {
+	for _, w := range s.writers {
+		w.queue.Close()
+	}
+	s.files.queue.Close()
+}
+
+func (s *Shared) writerOf(id ID) *writer {
+	h := fnv.New32a()
+	h.Write(id.Topic[:])
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(id.Index)))
+	return s.writers[h.Sum32()%uint32(len(s.writers))]
+}
 
 // RemoveDir deletes a partition's directory that no checkpoint knows, with what is in it. No error if there is none.
-func (s *Shared) RemoveDir(dir string) error { return ErrDropped }
+func (s *Shared) RemoveDir(dir string) error {
+	err := s.emptyDir(dir)
+	if err == nil {
+		err = s.host.Disk.Remove(dir)
+	}
+	if err != nil && !errors.Is(err, host.ErrNotExist) {
+		return fmt.Errorf("remove directory %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (s *Shared) emptyDir(dir string) error {
+	names, err := s.host.Disk.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "/") {
+			return fmt.Errorf("%s holds a directory %s that is not Millrace's", dir, name)
+		}
+		if err := s.remove(dir + "/" + name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

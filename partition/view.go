@@ -1,12 +1,18 @@
 package partition
 
+import (
+	"slices"
+	"sort"
+)
+
 // OffsetRange is the offsets from Start up to, not including, End.
 type OffsetRange struct{ Start, End int64 }
 
-// EpochStart says where a leader epoch began.
-type EpochStart struct {
-	Epoch int32
-	Start int64
+func held(start, end int64) []OffsetRange {
+	if start == end {
+		return nil
+	}
+	return []OffsetRange{{start, end}}
 }
 
 // View is the state of a log as readers see it. It never changes.
@@ -14,8 +20,6 @@ type View struct {
 	// LogStart is the first offset that may be read; End is the next offset, the high watermark; LastStable is the end
 	// of what read_committed consumers see.
 	LogStart, End, LastStable int64
-	// Held are the offset ranges that are here, sorted, apart. A whole replica has one: from at most LogStart to End.
-	Held []OffsetRange
 	// Epochs are the known leader epochs, ascending.
 	Epochs []EpochStart
 	// MaxTimestamp is the greatest timestamp of all batches, -1 when there is none.
@@ -24,10 +28,109 @@ type View struct {
 	Bytes int64
 	// Dropped says that the partition is gone.
 	Dropped bool
+
+	rolled []*rolledSegment
+	active rolledSegment
+	chunks []*chunk
 }
+
+// Publish shows everything appended to readers and wakes watchers.
+func (l *Log) Publish() {
+	v := &View{LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: l.epochs,
+		MaxTimestamp: max(l.rolledTime, l.info.MaxTimestamp), Bytes: l.rolledBytes + l.info.Bytes,
+		rolled: l.rolled, chunks: l.tail.chunks,
+		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}}
+	l.view.Store(v)
+	l.watchers.Wake()
+}
+
+// View is the published state.
+func (l *Log) View() *View { return l.view.Load() }
+
+// Held are the offset ranges that are here, sorted, apart. A whole replica has one, or none when it has no records.
+func (v *View) Held() []OffsetRange { return held(v.first().info.Base, v.End) }
 
 // Whole says that nothing between log start and end is missing.
 func (v *View) Whole() bool {
-	return len(v.Held) == 1 && v.Held[0].Start <= v.LogStart && v.Held[0].End == v.End ||
-		len(v.Held) == 0 && v.LogStart == v.End
+	at := v.LogStart
+	for _, r := range v.Held() {
+		if r.Start <= at {
+			at = max(at, r.End)
+		}
+	}
+	return at >= v.End
+}
+
+// Segments is the number of segment files.
+func (v *View) Segments() int { return len(v.rolled) + 1 }
+
+func (v *View) first() *rolledSegment {
+	if len(v.rolled) > 0 {
+		return v.rolled[0]
+	}
+	return &v.active
+}
+
+// segmentAt is the place of the segment that holds offset, or of the next one that holds anything above it.
+func (v *View) segmentAt(offset int64) int {
+	return sort.Search(len(v.rolled), func(i int) bool { return v.rolled[i].info.End > offset })
+}
+
+// segment returns segment number i; the one being written comes last.
+func (v *View) segment(i int) *rolledSegment {
+	if i < len(v.rolled) {
+		return v.rolled[i]
+	}
+	return &v.active
+}
+
+// chunksOf returns the chunks of a segment that may be in memory.
+func (v *View) chunksOf(g *segment) []*chunk {
+	from := sort.Search(len(v.chunks), func(i int) bool { return v.chunks[i].seg.base >= g.base })
+	to := sort.Search(len(v.chunks), func(i int) bool { return v.chunks[i].seg.base > g.base })
+	return v.chunks[from:to]
+}
+
+// EpochStart says where a leader epoch began.
+type EpochStart struct {
+	Epoch int32
+	Start int64
+}
+
+// epochsFrom are the epochs of a log that starts at offset: the one that offset belongs to starts there.
+func epochsFrom(epochs []EpochStart, offset int64) []EpochStart {
+	n := sort.Search(len(epochs), func(i int) bool { return epochs[i].Start > offset })
+	if n == 0 {
+		return epochs
+	}
+	out := slices.Clone(epochs[n-1:])
+	out[0].Start = offset
+	return out
+}
+
+// EpochOf is the leader epoch of a record, -1 when it is not known.
+func (v *View) EpochOf(offset int64) int32 {
+	n := sort.Search(len(v.Epochs), func(i int) bool { return v.Epochs[i].Start > offset })
+	if n == 0 {
+		return -1
+	}
+	return v.Epochs[n-1].Epoch
+}
+
+// EpochEnd answers OffsetForLeaderEpoch: the largest known epoch at most as large as asked for and where it ends; for an
+// epoch below all known ones, that epoch and where the first known one begins; (-1, -1) when it is above all known.
+func (v *View) EpochEnd(epoch int32) (int32, int64) {
+	n := sort.Search(len(v.Epochs), func(i int) bool { return v.Epochs[i].Epoch > epoch })
+	last := len(v.Epochs) - 1
+	switch {
+	case epoch < 0 || last < 0:
+		return -1, -1
+	case v.Epochs[last].Epoch == epoch:
+		return epoch, v.End
+	case n > last:
+		return -1, -1
+	case n == 0:
+		return epoch, v.Epochs[0].Start
+	}
+	return v.Epochs[n-1].Epoch, v.Epochs[n].Start
 }

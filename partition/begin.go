@@ -1,0 +1,65 @@
+package partition
+
+import (
+	"slices"
+
+	"millrace/node/host"
+)
+
+// BeginCheckpoint hands everything appended to the disk and describes the log as it is now. It does not wait: the owner
+// may go on at once, and whoever makes the checkpoint durable calls Wait first.
+func (l *Log) BeginCheckpoint() *PendingCheckpoint {
+	l.flushTail()
+	l.flushIndex()
+	p := &PendingCheckpoint{written: host.NewFuture[error](l.shared.host.Tasks)}
+	p.checkpoint = Checkpoint{ID: l.id, LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: slices.Clone(l.epochs),
+		Segments: l.segments(), Producers: l.producers.Encode(nil)}
+	p.checkpoint.Held = held(l.firstBase(), l.end)
+	l.writer.post(writeOp{kind: barrier, done: p.written})
+	l.condemn()
+	l.settled, l.settledBase = l.flushed, l.info.Base
+	l.dirty = false
+	return p
+}
+
+// Checkpoint is BeginCheckpoint and Wait.
+func (l *Log) Checkpoint() (Checkpoint, error) { return l.BeginCheckpoint().Wait() }
+
+// segments describes all segments, the one being written last.
+func (l *Log) segments() []SegmentInfo {
+	out := make([]SegmentInfo, 0, len(l.rolled)+1)
+	for _, r := range l.rolled {
+		out = append(out, r.info)
+	}
+	return append(out, l.info)
+}
+
+// flushIndex hands over the index entries that are not written yet, from the beginning of a block where they are in
+// memory.
+func (l *Log) flushIndex() {
+	if l.info.Entries == l.flushed {
+		return
+	}
+	first := l.flushed / indexPerBlock * indexPerBlock
+	if first < l.entriesFrom {
+		first = l.flushed
+	}
+	w := indexWrite{first: first, entries: l.entries[first-l.entriesFrom:]}
+	l.writer.post(writeOp{kind: writeIndex, seg: l.active, index: w, size: l.info.Bytes})
+	l.flushed = l.info.Entries
+}
+
+// settle forgets index entries that are known to be in the files.
+func (l *Log) settle() {
+	if from := max(0, l.settled-indexKept) / indexPerBlock * indexPerBlock; l.settledBase == l.info.Base && from > l.entriesFrom {
+		l.entries = slices.Clone(l.entries[from-l.entriesFrom:])
+		l.entriesFrom = from
+	}
+	for i, r := range l.rolled {
+		if r.info.Base < l.settledBase && r.from < r.info.Entries {
+			rolled := slices.Clone(l.rolled)
+			rolled[i] = &rolledSegment{seg: r.seg, info: r.info, from: r.info.Entries}
+			l.rolled = rolled
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package partition
+
+import (
+	"fmt"
+
+	"millrace/node/host"
+)
+
+const (
+	logSuffix   = ".log"
+	indexSuffix = ".index"
+)
+
+// segmentName is the name of a segment's file without its suffix.
+func segmentName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", dir, base) }
+
+// segment is a segment file as tasks share it. What grows (its length, its timestamps) is in the views.
+//
+// ref is held by the log while the segment belongs to it, and by readers. When it ends, and the log has marked the
+// segment as doomed before letting go, the files are deleted.
+type segment struct {
+	base   int64
+	name   string
+	shared *Shared
+	ref    *host.Ref
+	// dir is held as long as the directory is needed by this segment's files.
+	dir *host.Ref
+	// handle is the file opened for reading, nil when it is not open. Only the files task stores it.
+	handle *host.Snapshot[handle]
+	// doomed is set by the log before its last Release.
+	doomed bool
+	// exists says that the file is there; it belongs to the writer.
+	exists bool
+	writer *writer
+}
+
+func newSegment(s *Shared, w *writer, dir string, hold *host.Ref, base int64, exists bool) *segment {
+	g := &segment{base: base, name: segmentName(dir, base), shared: s, dir: hold, exists: exists, writer: w}
+	g.handle = host.NewSnapshot[handle](s.host.Tasks, nil)
+	hold.Acquire() // the log holds it, so this cannot fail
+	g.ref = host.NewRef(s.host.Tasks, g.end)
+	return g
+}
+
+// end runs when nobody needs the segment any more.
+func (g *segment) end() {
+	g.shared.files.post(filesOp{forget: g})
+	g.writer.post(writeOp{kind: endSegment, seg: g})
+}
