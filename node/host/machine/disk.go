@@ -76,7 +76,11 @@ func (d *disk) Open(name string, mode host.Mode) (host.File, error) {
 	if mode.ReadOnly {
 		flags = os.O_RDONLY
 	}
-	return d.open(name, flags, mode)
+	f, err := d.open(name, flags, mode)
+	if err != nil {
+		return nil, err // not f: a nil *file in a host.File is not nil
+	}
+	return f, nil
 }
 
 func (d *disk) open(name string, flags int, mode host.Mode) (*file, error) {
