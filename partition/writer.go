@@ -135,7 +135,6 @@ func (w *writer) writeChunk(op *writeOp) error {
 	c := op.chunk
 	if mutant.On("tail-released-early") && op.complete {
 		c.ref.Release()
-		op.complete = false
 	}
 	at, slices := c.at+int64(op.from), [][]byte{c.mem[op.from:op.to]}
 	if op.last != nil {
@@ -158,6 +157,9 @@ func (w *writer) wrote(op *writeOp) {
 	}
 	if !op.complete {
 		op.chunk.ref.Release()
+		return
+	}
+	if mutant.On("tail-released-early") {
 		return
 	}
 	if w.err != nil {

@@ -1,0 +1,29 @@
+//go:build mutants
+
+package partition_test
+
+import (
+	"testing"
+
+	"millrace/node/host/mutant"
+)
+
+// TestMutants says after how many seeds the model test finds each planted bug of this room.
+func TestMutants(t *testing.T) {
+	defer mutant.Enable("")
+	for _, name := range []string{"index-off-by-one-batch", "checkpoint-before-write", "recovery-does-not-truncate",
+		"log-start-moved-back", "epochs-not-restored", "producers-not-restored", "producers-window-of-four",
+		"tail-released-early", "segment-deleted-while-pinned", "delete-before-checkpoint", "partial-block-lost"} {
+		mutant.Enable(name)
+		found := false
+		for seed := uint64(0); seed < 300 && !found; seed++ {
+			if err := run(seed, 150); err != nil {
+				t.Logf("%s: seed %d: %.150v", name, seed, err)
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("%s was not found", name)
+		}
+	}
+}
