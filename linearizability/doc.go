@@ -1,0 +1,15 @@
+// Package linearizability checks histories of a distributed log: whether what its clients saw can be explained by one log
+// on which every operation had its effect at one moment between call and return. It knows nothing of Millrace and can be
+// used on the history of any Kafka cluster.
+//
+// A search for such an order is either linear or hopeless, and the model decides. Here the state of a partition is two
+// numbers: its end offset and a hash chained over all its records. The offset that a produce returns fixes its place, so
+// hardly anything is left to search.
+//
+// What ruins this are operations of which nobody knows the outcome: each may have had its effect at any time, or never.
+// [Resolve] settles them before the check from the final log: one whose records are there was applied, at the latest
+// when anybody saw that; one whose records are not there never was. This is sound only if acknowledged records are known
+// to be durable, which must be checked first, by itself.
+//
+// A check that finds no answer within its time counts as a failure.
+package linearizability
