@@ -87,6 +87,13 @@ func (a *Append) bare() bool {
 	return a.Done == nil && a.HardState != nil && len(a.Entries) == 0 && len(a.State) == 0 && a.Compact == 0 && !a.Forget
 }
 
+// release gives up the holds of the append's payloads.
+func (a *Append) release() {
+	for i := range a.Entries {
+		a.Entries[i].Payload.Release()
+	}
+}
+
 // RecoveredShard is what the log knows of a shard when it is opened.
 type RecoveredShard struct {
 	ID        uint64

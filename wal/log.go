@@ -97,18 +97,32 @@ const smallestFile = 4 * host.Align
 
 // Log is the write-ahead log of a data directory. Its methods may be called from any task.
 type Log struct {
-	tasks host.Tasks
+	host     host.Host
+	o        Options
+	waiter   host.Waiter // of the writer
+	appends  *host.Queue[Append]
+	events   *host.Queue[event]
+	keeper   *host.Queue[order]
+	files    *host.Snapshot[files]
+	pressure *host.Snapshot[Pressure]
+	wrote    *host.Counter // bytes
+	hurry    *host.Counter
+	stopping *host.Counter
+	ended    *host.Future[error]
+
+	keeperEnded *host.Future[error]
 }
 
-// Open recovers the log in o.Dir and starts its tasks. What it returns is durable. Shards are sorted by id.
-//
-// Errors: ErrCorrupt when acknowledged records may be missing, ErrForeign when the files belong to another directory or
-// a newer version; what the disk says otherwise. All of them name the file.
-func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
-	if _, err := o.withDefaults(); err != nil {
-		return nil, nil, err
-	}
-	return nil, nil, errors.New("wal: Open is not written yet")
+// newLog returns a log without tasks.
+func newLog(h host.Host, o Options) *Log {
+	l := &Log{host: h, o: o, waiter: h.Tasks.NewWaiter()}
+	l.appends = host.NewQueue[Append](h.Tasks, o.Queue, l.waiter)
+	l.events = host.NewQueue[event](h.Tasks, o.Queue, l.waiter)
+	l.files = host.NewSnapshot(h.Tasks, &files{})
+	l.pressure = host.NewSnapshot(h.Tasks, &Pressure{Limit: o.MaxBytes})
+	l.wrote, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
+	l.ended, l.keeperEnded = host.NewFuture[error](h.Tasks), host.NewFuture[error](h.Tasks)
+	return l
 }
 
 // Submit hands an append to the log. Appends of one shard become durable in the order of their submission. It blocks
@@ -117,12 +131,15 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 //
 // The log holds the payloads until they are written; the entries, their Data and the State values must not change until
 // Done. Submit returns false, and never calls Done, when the log is closed or has failed.
-func (l *Log) Submit(a Append) bool { return false }
-
-// ReadPayload returns the payload at a location, checked. The caller releases it. The bytes are read by a call to the
-// disk of their own; see Reader for many.
-func (l *Log) ReadPayload(at Location) (*host.Buffer, error) {
-	return nil, errors.New("wal: ReadPayload is not written yet")
+func (l *Log) Submit(a Append) bool {
+	for i := range a.Entries {
+		a.Entries[i].Payload.Retain()
+	}
+	if l.appends.Put(a) {
+		return true
+	}
+	a.release()
+	return false
 }
 
 // Pressure tells who makes the log long.
@@ -140,7 +157,16 @@ type Pressure struct {
 }
 
 // Pressure returns how long the log is and who keeps it long.
-func (l *Log) Pressure() Pressure { return Pressure{} }
+func (l *Log) Pressure() Pressure {
+	p := *l.pressure.Load()
+	p.Written = l.wrote.Load()
+	return p
+}
 
-// Close writes what was submitted before, marks the end, and closes the files.
-func (l *Log) Close() error { return nil }
+// Close writes what was submitted before, marks the end, closes the files and returns when that is done. Appends that
+// come later are refused. It returns the error with which the log has failed, if it has.
+func (l *Log) Close() error {
+	l.stopping.Add(1)
+	l.appends.Close()
+	return l.ended.Get()
+}
