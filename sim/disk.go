@@ -39,6 +39,8 @@ type disk struct {
 	inodes   uint64
 	namings  uint64
 	crashes  uint64
+	created  []string
+	syncs    int
 }
 
 // naming is one change of names that may not survive: paths and what they then mean, nil for nothing.

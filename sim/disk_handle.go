@@ -88,6 +88,7 @@ func (h diskHandle) Create(name string, size int64, mode host.Mode) (host.File, 
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", name, err)
 	}
+	d.created = append(d.created, p)
 	d.inodes++
 	f.id, f.size, f.allocated = d.inodes, size, size
 	if size > 0 {

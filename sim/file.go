@@ -158,6 +158,7 @@ func (h diskHandle) SyncAll() error {
 		return err
 	}
 	d.settle(names, nil)
+	d.syncs++
 	h.inc.node.world.io("syncall", "", h.inc.node.key, 0, int64(len(marks)))
 	h.inc.reach(PointSynced)
 	return nil

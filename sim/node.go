@@ -86,6 +86,22 @@ func (n *Node) Boot(main func(h host.Host)) {
 	inc.start("main", func() { main(h) })
 }
 
+// Go starts one more task in the running process; nothing happens when there is none.
+func (n *Node) Go(name string, run func()) {
+	if n.inc != nil {
+		n.inc.start(name, run)
+	}
+}
+
+// Faulty says that the running process was given an I/O error after which it may die.
+func (n *Node) Faulty() bool { return n.inc != nil && n.inc.mayDie }
+
+// Created lists every file that was ever created on the node's disk, in order.
+func (n *Node) Created() []string { return n.disk.created }
+
+// Syncs is the number of SyncAll that succeeded on the node's disk.
+func (n *Node) Syncs() int { return n.disk.syncs }
+
 // host is the world as the incarnation sees it.
 func (inc *incarnation) host() host.Host {
 	t := tasks{inc}

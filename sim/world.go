@@ -122,6 +122,9 @@ func (w *World) Events() uint64 { return w.trace.events }
 // Trail is the hash after every 1,000 events: where two runs begin to differ.
 func (w *World) Trail() []uint64 { return w.trace.trail }
 
+// Steps is the number of yields.
+func (w *World) Steps() uint64 { return w.steps }
+
 // Fired counts the faults that struck, by kind.
 func (w *World) Fired() map[string]int { return w.fired }
 
