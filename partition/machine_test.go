@@ -1,0 +1,443 @@
+package partition_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"millrace/node/host"
+	"millrace/node/host/machine"
+	"millrace/partition"
+	"millrace/partition/batch"
+)
+
+// onMachine gives a real host on a fresh directory, with buffers that are overwritten after their last release.
+func onMachine(t testing.TB, o partition.Options) (host.Host, *partition.Shared, string) {
+	t.Helper()
+	dir := t.TempDir()
+	h, wait, err := machine.New(machine.Options{Dir: dir, Poison: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := partition.NewShared(h, o)
+	t.Cleanup(func() { s.Close(); wait() })
+	return h, s, dir
+}
+
+func create(t testing.TB, s *partition.Shared) *partition.Log {
+	t.Helper()
+	l, err := partition.Create(s, "p", partition.ID{Index: 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// one makes a batch of one record at a base offset.
+func one(t testing.TB, base int64, size int) []byte {
+	t.Helper()
+	value := bytes.Repeat([]byte{byte(base)}, size)
+	b, err := batch.Encode(nil, batch.Header{BaseOffset: base, ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1},
+		[]batch.Record{{Timestamp: base, Value: value}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func add(t testing.TB, l *partition.Log, base int64, size int, roll bool) {
+	t.Helper()
+	if err := l.Append(partition.Batch{Bytes: one(t, base, size), Roll: roll}); err != nil {
+		t.Fatal(err)
+	}
+	l.Publish()
+}
+
+// verify reads the batch at offset and compares all of its bytes.
+func verify(t testing.TB, l *partition.Log, offset int64, size int) {
+	t.Helper()
+	r, err := l.Read(offset, 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	got, err := gather(r.Parts)
+	if err != nil || !bytes.Equal(got, one(t, offset, size)) {
+		t.Fatalf("offset %d: %v", offset, err)
+	}
+}
+
+func TestReadersBesideTheOwner(t *testing.T) {
+	h, s, _ := onMachine(t, partition.Options{CacheBytes: 32 << 10, LargestChunk: 16 << 10, OpenFiles: 2, TailBytes: 64 << 10})
+	l := create(t, s)
+	const last, size = 3000, 700
+	ended := host.NewQueue[error](h.Tasks, 8, nil)
+	for reader := range 4 {
+		h.Tasks.Go("reader", func() {
+			w := h.Tasks.NewWaiter()
+			l.Watch(w)
+			defer l.Unwatch(w)
+			for offset := int64(0); offset < last; {
+				r, err := l.Read(offset, 1+reader*5000, true)
+				if errors.Is(err, partition.ErrOffsetOutOfRange) {
+					offset = l.View().LogStart
+					continue
+				}
+				if err != nil {
+					ended.Put(err)
+					return
+				}
+				if r.Bytes == 0 {
+					r.Release()
+					w.Wait()
+					continue
+				}
+				got, err := gather(r.Parts)
+				for o := offset; err == nil && o < r.Next; o++ {
+					want := one(t, o, size)
+					if !bytes.HasPrefix(got, want) {
+						err = fmt.Errorf("reader %d: offset %d differs", reader, o)
+					} else {
+						got = got[len(want):]
+					}
+				}
+				if err == nil && len(got) > 0 {
+					err = fmt.Errorf("reader %d: %d bytes too many", reader, len(got))
+				}
+				offset = r.Next
+				r.Release()
+				if err != nil {
+					ended.Put(err)
+					return
+				}
+			}
+			ended.Put(nil)
+		})
+	}
+	for i := int64(0); i < last; i++ {
+		add(t, l, i, size, i%200 == 0)
+		if i%500 == 499 {
+			if err := l.SetLogStart(i - 300); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+			l.Checkpointed()
+			l.Idle()
+		}
+	}
+	for n := 0; n < 4; {
+		got, _ := ended.Take(nil)
+		for _, err := range got {
+			n++
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	l.Close()
+}
+
+func TestDropDeletesAfterTheLastReaderAndTheCheckpoint(t *testing.T) {
+	_, s, dir := onMachine(t, partition.Options{CacheBytes: 1, LargestChunk: 4096})
+	l := create(t, s)
+	for i := range int64(40) {
+		add(t, l, i, 500, i%10 == 0)
+	}
+	if _, err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Read(0, 3000, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func() int {
+		names, err := filepath.Glob(filepath.Join(dir, "p", "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	l.Drop()
+	if _, err := l.Read(0, 1, true); !errors.Is(err, partition.ErrDropped) {
+		t.Fatal(err)
+	}
+	if n := files(); n != 4 {
+		t.Fatalf("%d files before the checkpoint", n)
+	}
+	l.Checkpointed()
+	if got, err := gather(r.Parts); err != nil || len(got) != r.Bytes {
+		t.Fatal(err)
+	}
+	r.Release()
+	s.Close()
+	for i := 0; ; i++ { // the writer deletes in its own time
+		if _, err := os.Stat(filepath.Join(dir, "p")); errors.Is(err, os.ErrNotExist) {
+			return
+		} else if i > 1e6 {
+			t.Fatal("the directory is still there")
+		}
+	}
+}
+
+func TestIndexIsMadeAgain(t *testing.T) {
+	_, s, dir := onMachine(t, partition.Options{CacheBytes: 1, LargestChunk: 4096, IndexInterval: 1})
+	l := create(t, s)
+	const last = 900
+	for i := range int64(last) {
+		add(t, l, i, 100, i == 600)
+	}
+	c, err := l.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Checkpointed()
+	l.Close()
+	if c.Segments[0].Entries < 500 || c.Segments[1].Entries < 250 {
+		t.Fatalf("%+v", c.Segments)
+	}
+	index := func(base int64) string { return filepath.Join(dir, "p", fmt.Sprintf("%020d.index", base)) }
+	sound, err := os.ReadFile(index(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"removed": func() error { return os.Remove(index(0)) },
+		"emptied": func() error { return os.Truncate(index(0), 0) },
+		"cut":     func() error { return os.Truncate(index(0), 5000) },
+		"flipped": func() error {
+			b := bytes.Clone(sound)
+			for i := range 3 {
+				b[i*4096+77] ^= 4
+			}
+			return os.WriteFile(index(0), b, 0o644)
+		},
+		"active removed": func() error { return os.Remove(index(600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			l, err := partition.Open(s, "p", c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for o := range int64(last) {
+				verify(t, l, o, 100)
+			}
+			if p, found, err := l.OffsetForTime(555); err != nil || !found || p.Offset != 555 {
+				t.Fatal(p, found, err)
+			}
+			l.Close()
+			if again, err := os.ReadFile(index(0)); err != nil || !bytes.Equal(again, sound) {
+				t.Fatalf("the index was not made again: %v", err)
+			}
+		})
+	}
+	// An index of the segment being written that is lost is made again when it grows.
+	l, err = partition.Open(s, "p", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(20) {
+		add(t, l, last+i, 100, i == 10)
+	}
+	if _, err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	l.Checkpointed()
+	l.Publish()
+	for o := range int64(last + 20) {
+		verify(t, l, o, 100)
+	}
+	l.Close()
+	if _, err := os.Stat(index(600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenRefusesWhatIsMissing(t *testing.T) {
+	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096})
+	l := create(t, s)
+	for i := range int64(20) {
+		add(t, l, i, 500, i == 10)
+	}
+	c, err := l.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	file := func(base int64) string { return filepath.Join(dir, "p", fmt.Sprintf("%020d.log", base)) }
+	saved, err := os.ReadFile(file(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file(10), c.Segments[1].Bytes-1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := partition.Open(s, "p", c); !errors.Is(err, partition.ErrCorrupt) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file(10), append(saved, "and more"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file(99), saved, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err = partition.Open(s, "p", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file(99)); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal("a later segment was left", err)
+	}
+	for o := range int64(20) {
+		verify(t, l, o, 500)
+	}
+	l.Close()
+	if err := os.Remove(file(0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := partition.Open(s, "p", c); !errors.Is(err, partition.ErrCorrupt) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "p", "notes.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := partition.Open(s, "p", c); err == nil {
+		t.Fatal("a foreign file is accepted")
+	}
+}
+
+// FuzzSegmentRecover damages the files of a partition and opens it: it is read without panic and in bounded time, and
+// where reading says nothing, what it gives are batches that lie where they should.
+func FuzzSegmentRecover(f *testing.F) {
+	f.Add(uint16(0), []byte{1}, byte(0), uint16(0))
+	f.Add(uint16(5000), []byte("\x00\x00\x00\x00\xff\xff\xff\xff"), byte(1), uint16(9))
+	f.Add(uint16(16), []byte{9, 9}, byte(2), uint16(100))
+	dir := f.TempDir()
+	h, _, err := machine.New(machine.Options{Dir: dir})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := partition.NewShared(h, partition.Options{CacheBytes: 1, LargestChunk: 4096, IndexInterval: 1})
+	l := create(f, s)
+	for i := range int64(60) {
+		add(f, l, i, 100, i == 30)
+	}
+	c, err := l.Checkpoint()
+	if err != nil {
+		f.Fatal(err)
+	}
+	l.Close()
+	names, err := filepath.Glob(filepath.Join(dir, "p", "*"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	sound := map[string][]byte{}
+	for _, name := range names {
+		if sound[name], err = os.ReadFile(name); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, at uint16, change []byte, which byte, cut uint16) {
+		for i, name := range names {
+			b := bytes.Clone(sound[name])
+			if i == int(which)%len(names) {
+				copy(b[min(int(at), len(b)):], change)
+				b = b[:len(b)-min(int(cut), len(b))]
+			}
+			if err := os.WriteFile(name, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := partition.Open(s, "p", c)
+		if err != nil {
+			if !errors.Is(err, partition.ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		defer l.Close()
+		for offset := int64(0); offset < 60; offset++ {
+			r, err := l.Read(offset, 1000, true)
+			if err != nil {
+				if !errors.Is(err, partition.ErrCorrupt) {
+					t.Fatal(err)
+				}
+				continue
+			}
+			got, err := gather(r.Parts)
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || len(got) > 100_000 {
+				t.Fatal(len(got), err)
+			}
+			r.Release()
+		}
+		if _, _, err := l.OffsetForTime(45); err != nil && !errors.Is(err, partition.ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			_, s, _ := onMachine(b, partition.Options{})
+			l := create(b, s)
+			data := one(b, 0, size)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			base := int64(0)
+			for b.Loop() {
+				batch.StampOffset(data, base, 0)
+				if err := l.Append(partition.Batch{Bytes: data, Roll: base*int64(size)%(1<<30) == 0}); err != nil {
+					b.Fatal(err)
+				}
+				l.Publish()
+				base++
+				if base*int64(size)%(1<<30) == 0 { // keep the disk small
+					_ = l.SetLogStart(base)
+					l.BeginCheckpoint()
+					l.Checkpointed()
+				}
+			}
+			l.Close()
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, where := range []string{"tail", "file"} {
+		b.Run(where, func(b *testing.B) {
+			cache := int64(64 << 20)
+			if where == "file" {
+				cache = 1
+			}
+			_, s, _ := onMachine(b, partition.Options{CacheBytes: cache})
+			l := create(b, s)
+			const n = 2000
+			for i := range int64(n) {
+				add(b, l, i, 16<<10, false)
+			}
+			if _, err := l.Checkpoint(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			o := int64(0)
+			for b.Loop() {
+				r, err := l.Read(o%(n-100), 1<<20, true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Release()
+				o += 61
+			}
+			l.Close()
+		})
+	}
+}
