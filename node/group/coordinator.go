@@ -224,3 +224,14 @@ func (c *Coordinator) append(groups []string, records []Record, committed func()
 	token := c.inFlight.add(flight{groups: groups, records: records, committed: committed, failed: failed})
 	c.out.Appends = append(c.out.Appends, Append{Token: token, Records: records})
 }
+
+// Topics returns the topics that have committed offsets, sorted.
+func (c *Coordinator) Topics() []string {
+	topics := map[string]struct{}{}
+	for _, byTopic := range c.image.offsets { // sorted below
+		for topic := range byTopic {
+			topics[topic] = struct{}{}
+		}
+	}
+	return sortedKeys(topics)
+}
