@@ -2,6 +2,8 @@ package wal_test
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -216,13 +218,16 @@ func (hi *history) random(n int64) []byte {
 }
 
 // TestCrashes appends at random, crashes at random points, and demands each time that every shard is in a state that it
-// had, none older than what was acknowledged.
+// had, none older than what was acknowledged. WAL_SEEDS and WAL_FIRST_SEED choose more seeds.
 func TestCrashes(t *testing.T) {
-	seeds := uint64(60)
-	if testing.Short() {
-		seeds = 10
+	seeds, first := uint64(100), uint64(0)
+	if n, err := strconv.ParseUint(os.Getenv("WAL_SEEDS"), 10, 64); err == nil {
+		seeds = n
 	}
-	for seed := range seeds {
+	if n, err := strconv.ParseUint(os.Getenv("WAL_FIRST_SEED"), 10, 64); err == nil {
+		first = n
+	}
+	for seed := first; seed < first+seeds; seed++ {
 		if err := crashes(seed); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

@@ -23,6 +23,9 @@ func (w *writer) write() error {
 	}
 	header.length, header.records = w.staging.size, p.records
 	slices := w.staging.finish(header)
+	if w.used+w.staging.size > w.tail.header.size {
+		return fmt.Errorf("wal: a group of %d bytes does not fit into %s at offset %d", w.staging.size, w.tail.name, w.used)
+	}
 	if mutant.On("wal-ack-before-sync") {
 		w.answer(nil)
 	}
@@ -35,7 +38,7 @@ func (w *writer) write() error {
 	w.unmarked = p.matters
 	w.deadline = w.host.Clock.Now().Add(w.o.MarkAfter)
 	w.dismiss(header.first)
-	w.staging.shrink(w.o.GroupBytes/chunkBytes + 1)
+	w.staging.shrink(w.o.GroupBytes/w.staging.chunk + 1)
 	if !p.matters { // idle
 		w.staging.shrink(1)
 	}

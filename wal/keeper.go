@@ -284,7 +284,7 @@ func (k *keeper) keep(s spare) {
 // copy reads records that are to be written again.
 func (k *keeper) copy(from *file, list []moving) ([]copied, error) {
 	if k.reader.window == nil {
-		k.reader.window = k.host.Buffers.Get(windowBytes)
+		k.reader.window = k.host.Buffers.Get(k.o.windowBytes())
 	}
 	k.reader.reset(from.handle, from.name, from.header.size)
 	records := make([]copied, 0, len(list))

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"millrace/node/host/mutant"
 )
 
 // ledger knows what in the log is still needed, and in which file it lies. It belongs to the writer task and does no I/O.
@@ -306,7 +308,7 @@ func (l *ledger) alive(m moving) bool {
 	} else {
 		at = s.states[m.key]
 	}
-	return at == m.at
+	return at == m.at || mutant.On("wal-dead-state-copied") && m.kind == kindState
 }
 
 // recordsIn returns the shards whose latest shard record lies in a file.

@@ -20,7 +20,7 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 		return nil, nil, err
 	}
 	l := newLog(h, o)
-	w := &writer{Log: l, ledger: newLedger(), staging: staging{pool: h.Buffers}}
+	w := &writer{Log: l, ledger: newLedger(), staging: staging{pool: h.Buffers, chunk: o.chunkBytes()}}
 	k := &keeper{host: h, o: o, waiter: h.Tasks.NewWaiter(), events: l.events, hurry: l.hurry, ended: l.keeperEnded}
 	k.orders = host.NewQueue[order](h.Tasks, o.Queue, k.waiter)
 	l.keeper = k.orders
@@ -55,7 +55,7 @@ func (w *writer) load(k *keeper) ([]RecoveredShard, error) {
 		return nil, fmt.Errorf("%w: %s has no files, though this data directory has been in use", ErrCorrupt, w.o.Dir)
 	}
 	reading := reading{w: w, k: k, recovery: newRecovery()}
-	reading.scanner.window = w.host.Buffers.Get(windowBytes)
+	reading.scanner.window = w.host.Buffers.Get(w.o.windowBytes())
 	defer reading.scanner.window.Release()
 	for _, number := range numbers {
 		if err := reading.file(number); err != nil {

@@ -50,7 +50,7 @@ type Reader struct {
 // Reader returns a new reader. Close it.
 func (l *Log) Reader() *Reader {
 	r := &Reader{log: l}
-	r.cursor.window = l.host.Buffers.Get(windowBytes)
+	r.cursor.window = l.host.Buffers.Get(l.o.windowBytes())
 	return r
 }
 
@@ -86,7 +86,7 @@ func (r *Reader) ReadPayload(at Location) (*host.Buffer, error) {
 func (l *Log) ReadPayload(at Location) (*host.Buffer, error) {
 	r := Reader{log: l}
 	span := roundUp(at.offset+at.stored()) - at.offset&^(host.Align-1)
-	r.cursor.window = l.host.Buffers.Get(int(min(span, windowBytes)))
+	r.cursor.window = l.host.Buffers.Get(int(min(span, 1<<20)))
 	defer r.Close()
 	return r.ReadPayload(at)
 }

@@ -20,8 +20,8 @@ type cursor struct {
 	joined []byte
 }
 
-// windowBytes is how much a cursor reads at once.
-const windowBytes = 1 << 20
+// windowBytes is how much a cursor reads at once: 1 MiB of files of the usual size.
+func (o *Options) windowBytes() int { return int(min(1<<20, max(host.Align, roundUp(o.FileSize/64)))) }
 
 // reset points the cursor to another file.
 func (c *cursor) reset(handle host.File, name string, size int64) {

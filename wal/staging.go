@@ -11,21 +11,25 @@ import (
 // memory that is warm costs a fraction of memory that is not.
 type staging struct {
 	pool   *host.Pool
+	chunk  int // bytes
 	chunks []*host.Buffer
 	slices [][]byte // the chunks as they are written, kept to save the allocation
 	size   int64    // bytes put so far
 }
 
-// chunkBytes is the size of a chunk. Small groups touch only the beginning of the first one.
-const chunkBytes = 256 << 10
+// chunkBytes is the size of a chunk, 256 KiB for groups of the usual size. Small groups touch only the beginning of the
+// first one.
+func (o *Options) chunkBytes() int {
+	return min(256<<10, max(host.Align, int(roundUp(int64(o.GroupBytes/16)))))
+}
 
 // next returns the memory that follows, at least one byte.
 func (s *staging) next() []byte {
-	chunk := int(s.size / chunkBytes)
-	if chunk == len(s.chunks) {
-		s.chunks = append(s.chunks, s.pool.Get(chunkBytes))
+	i := int(s.size / int64(s.chunk))
+	if i == len(s.chunks) {
+		s.chunks = append(s.chunks, s.pool.Get(s.chunk))
 	}
-	return s.chunks[chunk].Bytes()[s.size%chunkBytes:]
+	return s.chunks[i].Bytes()[s.size%int64(s.chunk):]
 }
 
 // put copies p behind what is there.
@@ -62,9 +66,9 @@ func (s *staging) finish(h groupHeader) [][]byte {
 	h.put(s.chunks[0].Bytes()[:groupBytes])
 	s.zero(roundUp(s.size) - s.size)
 	s.slices = s.slices[:0]
-	for left := s.size; left > 0; left -= chunkBytes {
+	for left := s.size; left > 0; left -= int64(s.chunk) {
 		b := s.chunks[len(s.slices)].Bytes()
-		s.slices = append(s.slices, b[:min(left, chunkBytes)])
+		s.slices = append(s.slices, b[:min(left, int64(s.chunk))])
 	}
 	return s.slices
 }

@@ -159,15 +159,7 @@ func appendSize(a *Append) int {
 // commit writes one group and answers those that waited for it.
 func (w *writer) commit() {
 	w.choose()
-	size := int64(groupBytes)
-	for i := range w.group {
-		size += int64(appendSize(&w.group[i]))
-	}
-	for i := range w.copied {
-		size += w.copied[i].at.stored()
-	}
-	size += int64(len(w.dirty)) * recordHeader{data: shardRecordBytes}.size()
-	if err := w.room(roundUp(size)); err != nil {
+	if err := w.room(); err != nil {
 		w.fail(err)
 		return
 	}
@@ -183,38 +175,47 @@ func (w *writer) commit() {
 	w.publish()
 }
 
-// room makes sure that the tail has room for a group, by going on to the next file if need be.
-func (w *writer) room(size int64) error {
-	if w.tail != nil && w.used+size <= w.tail.header.size {
+// groupSize is the most that the next group fills, with its header and padding.
+func (w *writer) groupSize() int64 {
+	size := int64(groupBytes) + int64(len(w.dirty))*recordHeader{data: shardRecordBytes}.size()
+	for i := range w.group {
+		size += int64(appendSize(&w.group[i]))
+	}
+	for i := range w.copied {
+		size += w.copied[i].at.stored()
+	}
+	return roundUp(size)
+}
+
+// room makes sure that the tail has room for the group, by going on to the next file if need be.
+func (w *writer) room() error {
+	if w.tail != nil && w.used+w.groupSize() <= w.tail.header.size {
 		return nil
 	}
-	if need := headerBlock + size; w.ready == nil || w.ready.header.size < need {
-		w.hurry.Add(1)
-		defer w.hurry.Add(-1)
-		if w.ready != nil {
+	w.hurry.Add(1)
+	defer w.hurry.Add(-1)
+	for {
+		// Records to be copied may have come while this waited.
+		need := headerBlock + w.groupSize()
+		if w.ready != nil && w.ready.header.size >= need {
+			w.turn()
+			return nil
+		}
+		if w.ready != nil { // too small
 			w.keeper.Post(order{retire: w.ready})
 			w.ready = nil
 		}
-		// A file that is being prepared may be too small; then it is given back.
-		for w.ready == nil || w.ready.header.size < need {
-			if w.ready != nil {
-				w.keeper.Post(order{retire: w.ready})
-				w.ready = nil
-			}
-			if w.asked == 0 {
-				w.ask(need)
-			}
-			w.waiter.Wait()
-			if w.happened(); w.failed != nil {
-				return w.failed
-			}
-			if w.short && w.stopping.Load() > 0 {
-				return fmt.Errorf("wal: closed while waiting for space: %w", host.ErrNoSpace)
-			}
+		if w.asked == 0 {
+			w.ask(need)
+		}
+		w.waiter.Wait()
+		if w.happened(); w.failed != nil {
+			return w.failed
+		}
+		if w.short && w.stopping.Load() > 0 {
+			return fmt.Errorf("wal: closed while waiting for space: %w", host.ErrNoSpace)
 		}
 	}
-	w.turn()
-	return nil
 }
 
 // ask orders the next file.
