@@ -249,16 +249,16 @@ func crashes(seed uint64) error {
 	control := w.AddNode("control")
 	control.Boot(func(h host.Host) {
 		for range 6 {
-			if d.Chance(0.8) {
-				point := sim.Pick(d, points...)
-				count := uint64(d.Skewed(1, map[sim.Point]int64{sim.PointYield: 20000, sim.PointWrite: 300, sim.PointSync: 30, sim.PointSynced: 30, sim.PointName: 20}[point]))
-				n.Arm(sim.CrashPoint{Point: point, Count: count, How: sim.Pick(d, sim.Power, sim.Kill)})
-			}
 			ended := false
 			n.Boot(func(h host.Host) {
 				hi.run(h, int(d.Skewed(5, 300)))
 				ended = true
 			})
+			if d.Chance(0.8) {
+				point := sim.Pick(d, points...)
+				count := uint64(d.Skewed(1, map[sim.Point]int64{sim.PointYield: 20000, sim.PointWrite: 300, sim.PointSync: 30, sim.PointSynced: 30, sim.PointName: 20}[point]))
+				n.Arm(sim.CrashPoint{Point: point, Count: count, How: sim.Pick(d, sim.Power, sim.Kill)})
+			}
 			for !ended && n.Running() {
 				h.Clock.Sleep(time.Millisecond)
 			}
