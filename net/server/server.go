@@ -96,6 +96,7 @@ type Numbers struct {
 type event struct {
 	opened, closed *Connection
 	stop           bool
+	accepted       bool // the accept task has ended: nothing is opened any more
 }
 
 // Start serves the listener until Stop.
@@ -130,6 +131,7 @@ func (s *Server) Stop(deadline host.Instant) {
 
 // accept takes connections until the listener is closed.
 func (s *Server) accept() {
+	defer s.events.Post(event{accepted: true})
 	for id := int64(1); ; id++ {
 		conn, err := s.listener.Accept()
 		if errors.Is(err, host.ErrClosed) {
@@ -160,10 +162,10 @@ func (s *Server) accept() {
 // registry knows the open connections, so that Stop can end them.
 func (s *Server) registry() {
 	open := make(map[int64]*Connection)
-	stopping := false
+	stopping, accepting := false, true
 	var events []event
-	for more := true; more; {
-		events, more = s.events.Take(events[:0])
+	for accepting || len(open) > 0 || !stopping {
+		events, _ = s.events.Take(events[:0])
 		for _, e := range events {
 			switch {
 			case e.opened != nil:
@@ -174,6 +176,8 @@ func (s *Server) registry() {
 			case e.closed != nil:
 				delete(open, e.closed.id)
 				s.Numbers.Connections.Add(-1)
+			case e.accepted:
+				accepting = false
 			case e.stop:
 				stopping = true
 				for _, c := range inOrder(open) {
@@ -182,8 +186,6 @@ func (s *Server) registry() {
 			}
 		}
 		clear(events)
-		if stopping && len(open) == 0 {
-			s.stopped.Set(struct{}{})
-		}
 	}
+	s.stopped.Set(struct{}{})
 }
