@@ -12,6 +12,7 @@ BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto
 
 SEEDS ?= 100
 JOBS ?= $(shell nproc)
+STARTS ?= 3
 FUZZTIME ?= 10s
 
 .PHONY: build test race fuzz lint generate seeds mutants demo durability bench clean
@@ -41,13 +42,15 @@ lint: ## gofmt, vet, the rule of the door, staticcheck
 generate: ## the protocol's codec, from the message schemas in Kafka's jars
 	$(GO) generate ./...
 
-seeds: build ## SEEDS fresh simulated runs, each in two processes
-	.ci/seeds $(SEEDS) $(JOBS)
+seeds: build ## SEEDS fresh simulated runs, each in two processes whose hashes must agree
+	@first=$${FIRST:-$$(( ($$(date +%s%N) / 1000) % 1000000000000 ))}; \
+	echo "seeds from $$first on"; \
+	build/millrace sim --seeds $$first-$$((first + $(SEEDS) - 1)) --twice --jobs $(JOBS)
 
 mutants: ## each planted bug, until the simulator finds it
 	@mkdir -p build
 	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
-	.ci/mutants $(JOBS)
+	build/millrace-mutants sim --mutants --starts $(STARTS) --jobs $(JOBS)
 
 # ---- with other software -------------------------------------------------------------------------------------------
 
