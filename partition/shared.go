@@ -64,16 +64,17 @@ type Shared struct {
 	coders  *host.Spares[*batch.Coders]
 	writers []*writer
 	files   *files
-	// queued is the number of bytes that wait to be written; tails is the memory of chunks that logs append to.
-	queued, tails *host.Counter
-	failed        *host.Future[error]
+	// queued is the number of bytes that wait to be written; tails is the memory of chunks that logs append to, cached
+	// that of the chunks behind them.
+	queued, tails, cached *host.Counter
+	failed                *host.Future[error]
 }
 
 // NewShared starts the tasks that partitions share.
 func NewShared(h host.Host, o Options) *Shared {
 	o.fill()
 	s := &Shared{host: h, o: o, coders: batch.NewSpareCoders(h.Tasks, 4), queued: host.NewCounter(h.Tasks),
-		tails: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
+		tails: host.NewCounter(h.Tasks), cached: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
 	s.files = &files{shared: s, queue: host.NewQueue[filesOp](h.Tasks, 1024, nil)}
 	h.Tasks.Go("segment files", s.files.run)
 	for range o.Writers {

@@ -23,6 +23,8 @@ const (
 	endSegment
 	// removeDir deletes an empty directory.
 	removeDir
+	// trimCache makes room in the cache for another writer.
+	trimCache
 	// truncateSegment is only for a mutant: it takes a segment away from its readers.
 	truncateSegment
 )
@@ -117,6 +119,8 @@ func (w *writer) try(op *writeOp) error {
 		return w.shared.writeIndex(op.seg, op.index, op.size)
 	case endSegment:
 		return w.end(op.seg)
+	case trimCache:
+		w.trim()
 	case truncateSegment:
 		if file, err := w.file(op.seg); err == nil {
 			return file.Truncate(0)
@@ -167,18 +171,30 @@ func (w *writer) wrote(op *writeOp) {
 	}
 	w.cached = append(w.cached, op.chunk)
 	w.cachedBytes += int64(len(op.chunk.mem))
-	w.trim(w.shared.o.CacheBytes / int64(len(w.shared.writers)))
+	w.shared.cached.Add(int64(len(op.chunk.mem)))
+	if !w.trim() {
+		for _, other := range w.shared.writers {
+			if other != w {
+				other.post(writeOp{kind: trimCache})
+			}
+		}
+	}
 }
 
-func (w *writer) trim(budget int64) {
-	n := 0
-	for ; w.cachedBytes > budget && n < len(w.cached); n++ {
+// trim gives up the oldest chunks while the cache of the node is too large, down to this writer's share. It returns false
+// when the others must give up something.
+func (w *writer) trim() bool {
+	budget, n := w.shared.o.CacheBytes, 0
+	over := w.shared.cached.Load() > budget
+	for ; over && n < len(w.cached) && w.cachedBytes > budget/int64(len(w.shared.writers)); n++ {
 		c := w.cached[n]
 		w.cachedBytes -= int64(len(c.mem))
+		over = w.shared.cached.Add(-int64(len(c.mem))) > budget
 		w.cached[n] = nil
 		c.ref.Release()
 	}
 	w.cached = w.cached[n:]
+	return !over
 }
 
 // file returns the segment's file, open for direct writes; it makes the file when the segment is new. The name becomes
