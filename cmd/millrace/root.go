@@ -58,9 +58,11 @@ func (s *session) rootCommand() *cobra.Command {
 
 	// One line per command; each has a file of its own.
 	root.AddCommand(
+		s.startCommand(),
 		s.topicCommand(),
 		s.produceCommand(),
 		s.consumeCommand(),
+		s.simCommand(),
 		s.versionCommand(),
 	)
 	wrapUsage(root)
