@@ -77,6 +77,11 @@ func (w *writer) list(k *keeper) ([]uint64, error) {
 	if err := w.host.Disk.SyncDir(parent); err != nil {
 		return nil, fmt.Errorf("wal: making the name of %s durable: %w", w.o.Dir, err)
 	}
+	// A process that was killed may have left names that are not durable: a spare file that would be a log file again
+	// after a power cut must not be written.
+	if err := w.host.Disk.SyncDir(w.o.Dir); err != nil {
+		return nil, fmt.Errorf("wal: making the names in %s durable: %w", w.o.Dir, err)
+	}
 	names, err := w.host.Disk.List(w.o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("wal: listing %s: %w", w.o.Dir, err)
