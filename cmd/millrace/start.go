@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -24,7 +25,7 @@ import (
 // startOptions are the flags of `millrace start`.
 type startOptions struct {
 	data, listen, advertise, http, config, logLevel string
-	httpGiven                                       bool
+	httpGiven, pprof                                bool
 }
 
 func (s *session) startCommand() *cobra.Command {
@@ -45,6 +46,7 @@ func (s *session) startCommand() *cobra.Command {
 	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:9092", "HOST:PORT to serve Kafka clients on; port 0 chooses a free one")
 	c.Flags().StringVar(&o.advertise, "advertise", "", "HOST:PORT that clients are told to connect to (default: as they came)")
 	c.Flags().StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics and /healthz; empty for none")
+	c.Flags().BoolVar(&o.pprof, "pprof", false, "serve Go's profiles at /debug/pprof/ of the HTTP address")
 	c.Flags().StringVar(&o.config, "config", "", "properties file with broker configs under Kafka's names")
 	c.Flags().StringVar(&o.logLevel, "log-level", "warn", "least level of what is logged: debug, info, warn or error")
 	return c
@@ -74,7 +76,7 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return explainStart(err, o)
 	}
-	web.serve(b)
+	web.serve(b, o.pprof)
 	s.announce(b, o, web)
 	release := make(chan struct{})
 	h.Tasks.Go("release memory", func() { releaseIdleMemory(h, release) })
@@ -207,7 +209,7 @@ func (w *web) addr() string {
 	return w.listener.Addr().String()
 }
 
-func (w *web) serve(b *node.Broker) {
+func (w *web) serve(b *node.Broker, profiles bool) {
 	if w == nil {
 		return
 	}
@@ -220,6 +222,11 @@ func (w *web) serve(b *node.Broker) {
 		}
 		fmt.Fprintln(rw, "ok")
 	})
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go w.server.Serve(w.listener)
 }
