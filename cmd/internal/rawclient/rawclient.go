@@ -6,6 +6,7 @@ package rawclient
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -119,4 +120,35 @@ func Batch(values ...[]byte) []byte {
 	batch = append(batch, 2)                                 // magic
 	batch = binary.BigEndian.AppendUint32(batch, crc32.Checksum(sum, crc32.MakeTable(crc32.Castagnoli)))
 	return append(batch, sum...)
+}
+
+// createVersion is the version of CreateTopics that is sent: the first with Kafka's newer encoding.
+const createVersion = 5
+
+// CreateTopic creates a topic with one replica. That it exists is no error.
+func (c *Conn) CreateTopic(topic string, partitions int32) error {
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.Version, r.TimeoutMillis = createVersion, 30_000
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, 1
+	r.Topics = append(r.Topics, t)
+	if _, err := c.conn.Write(c.form.AppendRequest(nil, r, 0)); err != nil {
+		return err
+	}
+	_, body, err := c.readAnswer()
+	if err != nil {
+		return err
+	}
+	var a kmsg.CreateTopicsResponse
+	a.Version = createVersion
+	if err := a.ReadFrom(body[1:]); err != nil {
+		return fmt.Errorf("reading the answer to create topics: %w", err)
+	}
+	if len(a.Topics) != 1 {
+		return fmt.Errorf("the answer to create topics is about %d topics", len(a.Topics))
+	}
+	if err := kerr.ErrorForCode(a.Topics[0].ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	return nil
 }

@@ -1,0 +1,22 @@
+// Command bench loads brokers and says what it cost them.
+//
+//	bench produce|consume|latency|topics   one load on a running broker; one line of JSON
+//	bench floor                            what this machine's kernel and disk cost at least
+//	bench pair                             Millrace and Apache Kafka in turn, as a table of pairs
+//
+// A single figure from one machine says little: others share it, and its page cache and disk have a history. So pair
+// starts both brokers and gives each load to the one and to the other in turn, changing who is first, with all dirty
+// pages written out before each run; the first round of each load is discarded and of the others the median counts.
+// CPU seconds of the broker's process for each GB are steadier than throughput, and the floor, measured in between on
+// the same machine, says how much of them no broker could avoid.
+//
+// What the loads are (loads.go): produce keeps a client's buffers full and counts until all is acknowledged; consume
+// reads what a produce wrote; latency sends at a steady rate and takes the time from the call that hands a record over
+// to its acknowledgement, and also from the moment when the rate wanted it handed over, so that a stall is not hidden by
+// the records that it kept from being sent; topics creates topics one after the other.
+//
+// pair also measures what is not a load (moments.go): from the start of the process to the first acknowledged record,
+// resident memory when idle, and from a start after SIGKILL with much data stored to the first acknowledged record.
+//
+// The command's own process and the broker's share the machine's cores, as do the loads that others compare with.
+package main

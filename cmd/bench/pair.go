@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"millrace/cmd/internal/broker"
+)
+
+// pairLoad is one row of loads, by the name that --loads uses.
+type pairLoad struct {
+	name, title string
+	load        func(*load)
+}
+
+var pairLoads = []pairLoad{
+	{"p1k", "produce 1 KiB, 1 partition", func(l *load) { l.records = 600_000 }},
+	{"p1k12", "produce 1 KiB, 12 partitions", func(l *load) { l.records, l.partitions = 600_000, 12 }},
+	{"p100", "produce 100 B, 6 partitions", func(l *load) { l.records, l.size, l.partitions = 3_000_000, 100, 6 }},
+	{"plz4", "produce 1 KiB, lz4, 6 partitions", func(l *load) { l.records, l.codec, l.partitions = 600_000, "lz4", 6 }},
+	{"psmall", "produce 1 KiB, 16 KiB batches, no linger, 64 partitions", func(l *load) {
+		l.records, l.batchBytes, l.linger, l.partitions = 300_000, 16<<10, 0, 64
+	}},
+	{"c1k", "consume what p1k wrote", func(l *load) { l.kind, l.records = "consume", 600_000 }},
+	{"lat", "2,000 records of 1 KiB a second", func(l *load) { l.kind, l.duration = "latency", 15*time.Second }},
+}
+
+// side is one of the two brokers with what was measured of it.
+type side struct {
+	broker  *broker.Broker
+	results map[string][]result // by the load's name; the first round is not in it
+	wrote   string              // the topic of the last p1k
+	moments moments
+}
+
+// pair is one run of the command.
+type pair struct {
+	sides  [2]*side
+	loads  []pairLoad
+	rounds int
+	scale  float64
+	stored float64
+	dir    string
+	floor  map[string][]cost
+}
+
+func runPair(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("pair", flag.ExitOnError)
+	a := flags.String("a", "kafka", "the one broker: kafka, or a command line with {data} and {listen}")
+	b := flags.String("b", broker.MillraceLine("build/millrace"), "the other")
+	rounds := flags.Int("rounds", 5, "rounds that count; one more goes before them")
+	names := flags.String("loads", "", "of p1k, p1k12, p100, plz4, psmall, c1k, lat only these")
+	scale := flags.Float64("scale", 1, "multiply the records and seconds of each load by this, for a quick look")
+	stored := flags.Float64("stored", 5, "GB that are stored when the restart is measured (0: do not measure it)")
+	parent := flags.String("dir", "", "where the brokers keep their data meanwhile (default the temporary directory)")
+	flags.Parse(args) //nolint:errcheck // it exits
+
+	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, floor: map[string][]cost{}}
+	for _, l := range pairLoads {
+		if *names == "" || slices.Contains(strings.Split(*names, ","), l.name) {
+			p.loads = append(p.loads, l)
+		}
+	}
+	var err error
+	if p.dir, err = os.MkdirTemp(*parent, "millrace-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(p.dir)
+	for i, what := range []string{*a, *b} {
+		listen, err := freePorts()
+		if err != nil {
+			return err
+		}
+		br, err := broker.Choose(ctx, what, filepath.Join(p.dir, strconv.Itoa(i)), listen)
+		if err != nil {
+			return err
+		}
+		p.sides[i] = &side{broker: br, results: map[string][]result{}}
+	}
+	if p.sides[0].broker.Name == p.sides[1].broker.Name {
+		p.sides[1].broker.Name += " again"
+	}
+	if err := p.run(ctx); err != nil {
+		return err
+	}
+	p.print(os.Stdout)
+	return nil
+}
+
+// freePorts returns an address whose port and the one after it are free: Kafka's controller takes the second.
+func freePorts() (string, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		addr := l.Addr().(*net.TCPAddr)
+		next, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", addr.Port+1))
+		l.Close()
+		if err == nil {
+			next.Close()
+			return addr.String(), nil
+		}
+	}
+	return "", fmt.Errorf("no two free ports next to each other")
+}
+
+func (p *pair) run(ctx context.Context) error {
+	for _, s := range p.sides {
+		progress("%s: start, idle, restart with %.1f GB", s.broker.Name, p.stored)
+		var err error
+		if s.moments, err = measureMoments(ctx, s.broker, p.stored); err != nil {
+			return err
+		}
+		progress("%s: %+v", s.broker.Name, s.moments)
+	}
+	for _, s := range p.sides {
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+		defer s.broker.Kill()
+	}
+	for round := range p.rounds + 1 {
+		if err := p.round(ctx, round); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *side) start(ctx context.Context) error {
+	if err := s.broker.Start(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return s.broker.WaitReady(ctx)
+}
+
+// round gives each load to both, changing who is first, and measures the floor. Round 0 does not count.
+func (p *pair) round(ctx context.Context, round int) error {
+	for _, l := range p.loads {
+		order := []*side{p.sides[0], p.sides[1]}
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, s := range order {
+			r, err := p.one(ctx, s, l, round)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", s.broker.Name, l.title, err)
+			}
+			progress("round %d, %s, %s: %.0f MB/s, %.2f CPU-s/GB, ack p99 %.2f ms", round, s.broker.Name, l.name, r.MBPerSecond, r.CPUSecPerGB, r.AckP99)
+			if round > 0 {
+				s.results[l.name] = append(s.results[l.name], r)
+			}
+		}
+	}
+	costs, err := measureFloor(ctx, p.dir, max(16, int(2048*p.scale)))
+	if err != nil {
+		return err
+	}
+	if round > 0 {
+		for name, c := range costs {
+			p.floor[name] = append(p.floor[name], c)
+		}
+	}
+	return nil
+}
+
+// one runs one load on one broker, after all dirty pages are written.
+func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result, error) {
+	l := defaults("produce")
+	pl.load(&l)
+	l.records = int64(float64(l.records) * p.scale)
+	l.duration = time.Duration(float64(l.duration) * p.scale)
+	l.brokers, l.pids = []string{s.broker.Listen}, []int{s.broker.Pid()}
+	l.topic = fmt.Sprintf("%s-%d", pl.name, round)
+	if l.kind == "consume" {
+		if s.wrote == "" {
+			return result{}, fmt.Errorf("nothing to consume: the load p1k must come before")
+		}
+		l.topic = s.wrote
+	}
+	unix.Sync()
+	r, err := l.run(ctx)
+	if err == nil && r.Failed > 0 {
+		err = fmt.Errorf("%d records were not acknowledged", r.Failed)
+	}
+	if err != nil {
+		return r, err
+	}
+	// What p1k wrote is read by c1k; all else has had its use.
+	if pl.name == "p1k" {
+		s.wrote = l.topic
+		return r, nil
+	}
+	return r, l.deleteTopic(ctx, l.topic)
+}
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}

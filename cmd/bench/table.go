@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+)
+
+// figure is one column of a result.
+type figure struct {
+	name string
+	of   func(result) float64
+}
+
+// figures of each kind of load.
+var figures = map[string][]figure{
+	"produce": {
+		{"MB/s", func(r result) float64 { return r.MBPerSecond }},
+		{"broker CPU-s/GB", func(r result) float64 { return r.CPUSecPerGB }},
+		{"resident MB", func(r result) float64 { return r.RSSMB }},
+	},
+	"consume": {
+		{"MB/s", func(r result) float64 { return r.MBPerSecond }},
+		{"broker CPU-s/GB", func(r result) float64 { return r.CPUSecPerGB }},
+	},
+	"latency": {
+		{"ack p50 ms", func(r result) float64 { return r.AckP50 }},
+		{"ack p99 ms", func(r result) float64 { return r.AckP99 }},
+		{"ack p99.9 ms", func(r result) float64 { return r.AckP999 }},
+		{"ack p99 ms from when it was due", func(r result) float64 { return r.IntendedAckP99 }},
+		{"end to end p50 ms", func(r result) float64 { return r.EndToEndP50 }},
+		{"end to end p99 ms", func(r result) float64 { return r.EndToEndP99 }},
+		{"broker CPU-s", func(r result) float64 { return r.CPUSec }},
+	},
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	v := slices.Sorted(slices.Values(values))
+	if n := len(v); n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[len(v)/2]
+}
+
+func medianOf(results []result, of func(result) float64) float64 {
+	var values []float64
+	for _, r := range results {
+		values = append(values, of(r))
+	}
+	return median(values)
+}
+
+// print writes the pairs as a table, then the floor, then what was wanted.
+func (p *pair) print(w io.Writer) {
+	a, b := p.sides[0], p.sides[1]
+	fmt.Fprintf(w, "acks=all, one node; medians of %d rounds, the first discarded\n\n", p.rounds)
+	fmt.Fprintf(w, "| load | figure | %s | %s | ratio |\n|---|---|---:|---:|---:|\n", a.broker.Name, b.broker.Name)
+	for _, l := range p.loads {
+		ra, rb := a.results[l.name], b.results[l.name]
+		if len(ra) == 0 || len(rb) == 0 {
+			continue
+		}
+		for _, f := range figures[ra[0].Kind] {
+			row(w, l.title, f.name, medianOf(ra, f.of), medianOf(rb, f.of))
+		}
+	}
+	ms := func(m moments) (float64, float64) {
+		return m.startToAck.Seconds() * 1000, m.restartToAck.Seconds() * 1000
+	}
+	startA, restartA := ms(a.moments)
+	startB, restartB := ms(b.moments)
+	row(w, "start, empty", "ms to the first acknowledged record", startA, startB)
+	row(w, "idle", "resident MB", a.moments.idleMB, b.moments.idleMB)
+	if p.stored > 0 {
+		row(w, fmt.Sprintf("start after kill -9 with %.3g GB", p.stored), "ms to the first acknowledged record", restartA, restartB)
+	}
+	fmt.Fprintf(w, "\n| floor of this machine | CPU-s/GB | MB/s |\n|---|---:|---:|\n")
+	for _, s := range steps {
+		cpu, speed := p.floorMedian(s.name)
+		fmt.Fprintf(w, "| %s | %.2f | %.0f |\n", s.name, cpu, speed)
+	}
+	fmt.Fprintln(w)
+	p.wanted(w)
+}
+
+func row(w io.Writer, load, figure string, a, b float64) {
+	ratio := "-"
+	if a > 0 {
+		ratio = fmt.Sprintf("%.2f", b/a)
+	}
+	fmt.Fprintf(w, "| %s | %s | %.2f | %.2f | %s |\n", load, figure, a, b, ratio)
+}
+
+func (p *pair) floorMedian(name string) (cpu, speed float64) {
+	var cpus, speeds []float64
+	for _, c := range p.floor[name] {
+		cpus, speeds = append(cpus, c.CPUSecPerGB), append(speeds, c.MBPerSecond)
+	}
+	return median(cpus), median(speeds)
+}
+
+// wanted says of each aim whether the second broker met it.
+func (p *pair) wanted(w io.Writer) {
+	a, b := p.sides[0], p.sides[1]
+	aim := func(met bool, format string, args ...any) {
+		word := "met:    "
+		if !met {
+			word = "NOT met:"
+		}
+		fmt.Fprintf(w, "%s %s\n", word, fmt.Sprintf(format, args...))
+	}
+	get := func(s *side, load string, of func(result) float64) float64 { return medianOf(s.results[load], of) }
+	speed := func(r result) float64 { return r.MBPerSecond }
+	cpu := func(r result) float64 { return r.CPUSecPerGB }
+	p99 := func(r result) float64 { return r.AckP99 }
+	if x, y := get(a, "p1k", speed), get(b, "p1k", speed); x > 0 {
+		aim(y >= x, "throughput of 1 KiB records %.0f MB/s, at least %s's %.0f", y, a.broker.Name, x)
+	}
+	if x, y := get(a, "p1k", cpu), get(b, "p1k", cpu); x > 0 {
+		aim(y < x, "broker CPU %.2f s/GB, below %s's %.2f (ratio %.2f, aim 0.7)", y, a.broker.Name, x, y/x)
+		floor, _ := p.floorMedian(floorOf)
+		direct, _ := p.floorMedian(directOf)
+		aim(y <= 1.4*floor, "broker CPU %.2f s/GB, at most 1.4 times the floor of %.2f (with direct segments %.2f)", y, floor, direct)
+	}
+	if x, y := get(a, "lat", p99), get(b, "lat", p99); x > 0 {
+		aim(y <= x, "ack p99 at 2,000 records a second %.2f ms, at most %s's %.2f", y, a.broker.Name, x)
+	}
+	aim(b.moments.startToAck.Milliseconds() < 150, "start to the first acknowledged record %d ms, below 150", b.moments.startToAck.Milliseconds())
+	aim(b.moments.idleMB < 48, "resident memory when idle %.1f MB, below 48", b.moments.idleMB)
+	if p.stored > 0 {
+		aim(b.moments.restartToAck.Milliseconds() < 500, "restart with %.3g GB stored %d ms, below 500", p.stored, b.moments.restartToAck.Milliseconds())
+	}
+}
