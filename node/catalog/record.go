@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"millrace/node/host/mutant"
 	"millrace/node/ordered"
 )
 
@@ -21,6 +22,9 @@ const recordVersion = 0
 func Records(before, after *Image) []Record {
 	var records []Record
 	emit := func(key string, absent bool, put func(*writer)) {
+		if absent && mutant.On("catalog-deletions-not-in-checkpoint") {
+			return
+		}
 		if absent {
 			records = append(records, Record{Key: key})
 			return
@@ -101,6 +105,9 @@ func (i *Image) putCounters(w *writer) {
 func (i *Image) getCounters(r *reader) {
 	i.Index, i.ClusterID, i.NextProducerID = r.uint(), r.string(), r.int()
 	i.NextShard, i.NextReplica = r.uint(), r.uint()
+	if mutant.On("catalog-producer-ids-reused") {
+		i.NextProducerID = 0
+	}
 }
 
 func (t *Topic) put(w *writer) {

@@ -185,7 +185,7 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 	if q.acks == 0 {
 		q.pending.Set(result)
 	} else {
-		into.waits = append(into.waits, waiting{pending: q.pending, record: into.records, acks: q.acks, result: result})
+		into.waits = append(into.waits, waiting{pending: q.pending, record: into.records, acks: q.acks, batch: true, result: result})
 	}
 	into.records++
 }

@@ -8,6 +8,7 @@ import (
 
 	"millrace/net/wire"
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/partition"
 	"millrace/wal"
 )
@@ -143,6 +144,9 @@ func (r *replica) applyRecord(e *raftpb.Entry, wall int64, rec *record, bytes *c
 	case kindDrop:
 		r.drop(p)
 	case kindLogStart:
+		if mutant.On("shard-log-start-not-replayed") && e.GetTerm() < r.term {
+			return nil
+		}
 		if err := p.log.SetLogStart(min(rec.value, p.log.End())); err != nil {
 			return err
 		}

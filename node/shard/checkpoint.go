@@ -58,6 +58,11 @@ func (c *capture) happen(r *replica) {
 	out := &captured{
 		shard: r.Shard, index: r.applied, term: r.appliedTerm, dropped: r.dropped, installed: host.NewFuture[struct{}](r.host.Tasks),
 	}
+	for _, p := range r.quiet { // since the last capture, unless it changed
+		if !p.changed && !p.gone {
+			p.log.Idle()
+		}
+	}
 	for _, p := range r.changed {
 		p.changed = false
 		if p.gone {
@@ -74,7 +79,7 @@ func (c *capture) happen(r *replica) {
 	out.state = append(out.state, wal.State{Key: stateShard, Value: encodeShard(shardState{
 		replica: r.o.Replica, replicas: r.o.Replicas, index: out.index, term: out.term,
 	})})
-	r.changed, r.dropped = nil, nil
+	r.quiet, r.changed, r.dropped = r.changed, nil, nil
 	r.captured = r.applied
 	c.done.Set(out)
 }

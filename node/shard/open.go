@@ -80,6 +80,7 @@ func (s *Set) startTasks() {
 		s.checkpointer(w)
 		ended.Set(struct{}{})
 	})
+	s.task("partitions", s.watchPartitions)
 	s.every("space", spaceEvery, s.watchSpace)
 	s.every("retention", s.o.RetentionEvery, s.retainAll)
 }

@@ -52,6 +52,9 @@ type replica struct {
 	// changed are the partitions to be captured by the next checkpoint; dropped those whose records it deletes.
 	changed []*held
 	dropped []*held
+	// quiet were captured by the last checkpoint; those that do not change until the next give back the memory of their
+	// tail.
+	quiet []*held
 	// captured is the applied index of the last capture.
 	captured uint64
 
@@ -116,6 +119,7 @@ type waiting struct {
 	// one before it.
 	record int
 	acks   int16
+	batch  bool
 	result Result
 }
 

@@ -198,6 +198,19 @@ func (s *Set) fail(err error) {
 	}
 }
 
+// watchPartitions fails the set when segments can no longer be written.
+func (s *Set) watchPartitions(w host.Waiter) {
+	failed := s.partitions.Failed()
+	failed.Watch(w)
+	for !s.stopped() {
+		if err, ok := failed.Try(); ok {
+			s.fail(fmt.Errorf("write segments: %w", err))
+			return
+		}
+		w.Wait()
+	}
+}
+
 // reason is why a wait was given up.
 func (s *Set) reason() error {
 	if err, ok := s.failed.Try(); ok {

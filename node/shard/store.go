@@ -155,7 +155,7 @@ func (r *replica) durable(s *stored) {
 		slot.at = e.At
 		kept := slot.waits[:0]
 		for _, w := range slot.waits {
-			if w.acks == 1 || mutant.On("shard-ack-before-durable") && w.acks == -1 {
+			if w.acks == 1 || mutant.On("shard-ack-before-durable") && w.acks == -1 && w.batch {
 				w.pending.Set(w.result)
 			} else {
 				kept = append(kept, w)
