@@ -68,6 +68,7 @@ type Shared struct {
 	// that of the chunks behind them.
 	queued, tails, cached *host.Counter
 	failed                *host.Future[error]
+	ended                 []*host.Future[struct{}] // of the tasks
 }
 
 // NewShared starts the tasks that partitions share.
@@ -76,24 +77,38 @@ func NewShared(h host.Host, o Options) *Shared {
 	s := &Shared{host: h, o: o, coders: batch.NewSpareCoders(h.Tasks, 4), queued: host.NewCounter(h.Tasks),
 		tails: host.NewCounter(h.Tasks), cached: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
 	s.files = &files{shared: s, queue: host.NewQueue[filesOp](h.Tasks, 1024, nil)}
-	h.Tasks.Go("segment files", s.files.run)
+	s.start("segment files", s.files.run)
 	for range o.Writers {
 		w := &writer{shared: s, queue: host.NewQueue[writeOp](h.Tasks, 1024, nil)}
 		s.writers = append(s.writers, w)
-		h.Tasks.Go("segment writer", w.run)
+		s.start("segment writer", w.run)
 	}
 	return s
+}
+
+func (s *Shared) start(name string, run func()) {
+	ended := host.NewFuture[struct{}](s.host.Tasks)
+	s.ended = append(s.ended, ended)
+	s.host.Tasks.Go(name, func() {
+		run()
+		ended.Set(struct{}{})
+	})
 }
 
 // Failed is set when a segment cannot be written: the node must stop.
 func (s *Shared) Failed() *host.Future[error] { return s.failed }
 
 // Close ends the tasks and closes the files, after the logs were closed. What waits to be written is written before.
+// When it returns nothing touches the disk any more, so the data directory may be unlocked.
 func (s *Shared) Close() {
 	for _, w := range s.writers {
 		w.queue.Close()
 	}
-	s.files.queue.Close()
+	for _, writer := range s.ended[1:] {
+		writer.Get()
+	}
+	s.files.queue.Close() // writers post to it
+	s.ended[0].Get()
 }
 
 func (s *Shared) writerOf(id ID) *writer {
