@@ -21,8 +21,10 @@ func (w *walk) records(body []byte) *Error {
 	var f raw
 	h := w.header
 	earliest, latest := w.options.window()
-	appendTime := h.LogAppendTime()
-	checkTime := !w.options.LogAppendTime && !appendTime && !w.options.HeaderOnly
+	createTime := !w.options.LogAppendTime && !w.options.HeaderOnly
+	// A producer that claims LogAppendTime is believed where Kafka does: not in a topic that sets the time itself, nor
+	// without times. Elsewhere the claim is dropped and the records' own times count.
+	claimed := h.LogAppendTime() && !w.options.Internal && !w.options.HeaderOnly
 	needKey := w.options.Compacted && !h.Control() && !w.options.HeaderOnly
 	at := 0
 	for n := int32(0); n < h.Count; n++ {
@@ -38,19 +40,18 @@ func (w *walk) records(body []byte) *Error {
 			w.gaps = true
 		}
 		timestamp := h.BaseTimestamp + f.timestampDelta
-		if appendTime {
-			timestamp = h.MaxTimestamp
-		}
 		w.greatest = max(w.greatest, timestamp)
 		switch {
 		case needKey && f.keyLen < 0:
 			w.refuse(n, "a compacted topic does not accept a record without a key")
-		case appendTime && !w.options.Internal:
+		case createTime && timestamp != NoTimestamp:
+			if timestamp < earliest || timestamp > latest {
+				w.timed = true
+				w.refuse(n, "timestamp %d is out of range, from %d to %d", timestamp, earliest, latest)
+			}
+		case claimed:
 			w.timed = true
 			w.refuse(n, "a producer may not set the timestamp type LogAppendTime")
-		case checkTime && timestamp != NoTimestamp && (timestamp < earliest || timestamp > latest):
-			w.timed = true
-			w.refuse(n, "timestamp %d is out of range, from %d to %d", timestamp, earliest, latest)
 		}
 	}
 	if at != len(body) {
