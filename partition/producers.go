@@ -175,7 +175,8 @@ func (p *Producers) Fork() *Producers { return &Producers{parent: p, known: map[
 
 // shrink forgets what the parent knows as well, except one producer.
 func (p *Producers) shrink(except int64) {
-	for id, own := range p.known { // any order: each is decided by itself
+	//door:ordered each is decided by itself, from what does not change here
+	for id, own := range p.known {
 		above := p.parent.find(id)
 		if id == except || above == nil || above.epoch != own.epoch || len(above.batches) == 0 || len(own.batches) == 0 {
 			continue
@@ -193,7 +194,7 @@ func (p *Producers) Expire(wall, expiration int64) {
 		return
 	}
 	p.swept = wall
-	for id, e := range p.known { // any order: each is decided by itself
+	for id, e := range p.known {
 		if wall-e.wall >= expiration && e.transactionStart < 0 {
 			delete(p.known, id)
 		}
@@ -206,7 +207,7 @@ func (p *Producers) Len() int { return len(p.known) }
 // sorted returns the producer ids in order.
 func (p *Producers) sorted() []int64 {
 	ids := make([]int64, 0, len(p.known))
-	for id := range p.known { // sorted below
+	for id := range p.known {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)

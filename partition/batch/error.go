@@ -5,6 +5,7 @@ import "fmt"
 // Code is a Kafka error code as it goes on the wire. Only those that a batch or a partition can cause are named here.
 type Code int16
 
+// Kafka's error codes, under Kafka's names.
 const (
 	OffsetOutOfRange            Code = 1
 	CorruptMessage              Code = 2

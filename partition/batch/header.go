@@ -53,6 +53,7 @@ const (
 // Codec is the compression of a batch's records, as in its attributes.
 type Codec uint8
 
+// The codecs, by their numbers in the attributes.
 const (
 	None Codec = iota
 	Gzip

@@ -37,6 +37,10 @@ func readVarint(b []byte, p int) (int64, int) {
 }
 
 func readLongVarint(b []byte, p int) (int64, int) {
+	if p+1 < len(b) && b[p+1] < 0x80 { // most lengths
+		u := uint64(b[p]&0x7f) | uint64(b[p+1])<<7
+		return int64(u>>1) ^ -int64(u&1), p + 2
+	}
 	var u uint64
 	for shift := uint(0); shift < 70; shift += 7 {
 		if p >= len(b) {
