@@ -18,7 +18,7 @@ func (b *Broker) apiVersions(c *call, q *wire.ApiVersionsRequest) wire.Message {
 			a.ErrorCode = wire.ErrInvalidRequest
 			return a
 		}
-		c.Connection.Software.Name, c.Connection.Software.Version = q.ClientSoftwareName, q.ClientSoftwareVersion
+		c.client.softwareName, c.client.softwareVersion = q.ClientSoftwareName, q.ClientSoftwareVersion
 	}
 	a.ApiKeys = b.served.ApiKeys()
 	return a

@@ -2,38 +2,108 @@ package node
 
 import (
 	"fmt"
+	"io"
+	"strconv"
 	"time"
 
 	"millrace/net/server"
 	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/config"
 	"millrace/node/host"
+	"millrace/node/ordered"
+	"millrace/node/shard"
+	"millrace/partition/batch"
 )
 
 // Broker is a running node. Its exported methods may be called from any task.
 type Broker struct {
 	host   host.Host
 	config Config
+	static config.Map // broker configs from the command line and the properties file
+	set    *shard.Set
 	server *server.Server
 
 	// byKey finds the route of an API key, served says which versions are. Neither changes after Start.
 	byKey  []*route
 	served wire.Served
+
+	// brokerResource and clusterResource find the dynamic configs of this broker and of all; fetchMaxBytes is
+	// fetch.max.bytes.
+	brokerResource, clusterResource ordered.String
+	fetchMaxBytes                   int64
+
+	coders    *host.Spares[*batch.Coders]
+	producers *producerIDs
+	sessions  *sessionSlots
+	groups    *groups
+	metrics   *metrics
 }
 
 // Start opens the data directory, recovers what it holds, and serves clients. It returns once the node answers. The
-// node dies with its process: an error of the disk in a running node is final, see Broker.Failed.
+// node ends itself when its disk fails: see Failed.
 func Start(h host.Host, c Config) (*Broker, error) {
 	c = c.withDefaults()
-	b := &Broker{host: h, config: c}
+	static, err := c.properties(h)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{host: h, config: c, static: static, coders: batch.NewSpareCoders(h.Tasks, 8)}
+	b.brokerResource = catalog.ResourceKey(catalog.ResourceBroker, strconv.Itoa(int(c.NodeID)))
+	b.clusterResource = catalog.ResourceKey(catalog.ResourceBroker, "")
+	b.fetchMaxBytes = config.Layers{Static: static}.Int("fetch.max.bytes")
+	b.metrics = newMetrics(h.Tasks)
 	if err := b.setRoutes(routes()); err != nil {
 		return nil, fmt.Errorf("table of routes: %w", err)
 	}
-	listener, err := h.Transport.Listen(c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+	if b.set, err = shard.OpenSet(h, b.setOptions()); err != nil {
+		return nil, fmt.Errorf("open the data directory: %w", err)
 	}
-	b.server = server.Start(h, listener, c.Server, b.handle)
+	if err := b.serve(); err != nil {
+		b.set.Close()
+		return nil, err
+	}
 	return b, nil
+}
+
+// serve registers the node and begins to answer clients.
+func (b *Broker) serve() error {
+	listener, err := b.host.Transport.Listen(b.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", b.config.Listen, err)
+	}
+	if err := b.register(listener.Addr()); err != nil {
+		listener.Close()
+		return err
+	}
+	b.producers = startProducerIDs(b)
+	b.sessions = startSessionSlots(b.host, int(b.layers(b.set.Catalog()).Int("max.incremental.fetch.session.cache.slots")))
+	b.groups = startGroups(b)
+	b.server = server.Start(b.host, listener, b.serverOptions(), b.handle)
+	return nil
+}
+
+// register announces this start of the node in the catalog.
+func (b *Broker) register(addr string) error {
+	c := catalog.RegisterBroker{
+		Node: b.config.NodeID, Directory: b.set.Identity().Directory, Rack: b.config.Rack, Lanes: int32(b.config.Lanes),
+	}
+	if _, err := io.ReadFull(b.host.Secure, c.Incarnation[:]); err != nil {
+		return fmt.Errorf("draw an incarnation id: %w", err)
+	}
+	if b.config.Advertise != "" {
+		addr = b.config.Advertise
+	}
+	name, port, err := splitAddress(addr)
+	if err != nil {
+		return err
+	}
+	c.Listeners = []catalog.Listener{{Name: "PLAINTEXT", Host: name, Port: uint16(port)}}
+	result := b.set.Change(c, b.host.Clock.Now().Add(time.Minute))
+	if result.Error != wire.ErrNone {
+		return fmt.Errorf("register node %d: %v: %s", c.Node, result.Error, result.Message)
+	}
+	return nil
 }
 
 // setRoutes makes the table by key. A route for which wire has no codec is a mistake in the table.
@@ -45,6 +115,7 @@ func (b *Broker) setRoutes(all []route) error {
 			b.byKey = append(b.byKey, nil)
 		}
 		b.byKey[r.api.Key] = r
+		r.numbers = b.metrics.api(r.api.Name)
 		ranges[i] = wire.Range{Key: r.api.Key, Min: r.api.Min, Max: r.api.Max}
 	}
 	served, err := wire.NewServed(ranges...)
@@ -55,9 +126,22 @@ func (b *Broker) setRoutes(all []route) error {
 // Addr is the address of the Kafka listener.
 func (b *Broker) Addr() string { return b.server.Addr() }
 
+// Failed is set when the node cannot go on, with the reason: a disk that failed, a log that cannot be written. Whoever
+// started the node must then end it; nothing more is acknowledged.
+func (b *Broker) Failed() *host.Future[error] { return b.set.Failed() }
+
+// Ready reports that the node answers clients and its data directory has not failed.
+func (b *Broker) Ready() bool {
+	_, failed := b.set.Failed().Try()
+	return !failed
+}
+
 // Stop ends the node in order: no new connections and requests, answers to what is in flight, a last checkpoint. It
 // returns when everything is closed.
 func (b *Broker) Stop() error {
 	b.server.Stop(b.host.Clock.Now().Add(10 * time.Second))
-	return nil
+	b.groups.stop()
+	b.sessions.stop()
+	b.producers.stop()
+	return b.set.Close()
 }

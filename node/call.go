@@ -12,6 +12,7 @@ type call struct {
 	server.Request
 	broker  *Broker
 	route   *route
+	client  *client
 	message wire.Message
 	// clientID is what the client calls itself in the request header; "" when it is null.
 	clientID string
@@ -19,9 +20,13 @@ type call struct {
 	waiter host.Waiter
 	// finish is what the second stage of a staged route does; nil for the others.
 	finish func() wire.Message
-	// held is released after the answer was sent: pins of what its parts refer to. It may hold nils.
-	held []interface{ Release() }
+	// hangUp makes the connection close instead of answering.
+	hangUp bool
+	// held is released after the answer was sent: what its parts refer to.
+	held []releaser
 }
+
+type releaser interface{ Release() }
 
 // now is the monotonic clock of the node.
 func (c *call) now() host.Instant { return c.broker.host.Clock.Now() }
@@ -30,7 +35,15 @@ func (c *call) now() host.Instant { return c.broker.host.Clock.Now() }
 func (c *call) ending() bool { return c.Connection.Closing() }
 
 // hold keeps what the answer refers to until it has been sent.
-func (c *call) hold(pin interface{ Release() }) { c.held = append(c.held, pin) }
+func (c *call) hold(pin releaser) { c.held = append(c.held, pin) }
+
+// freeFrame gives the request's frame back before a long wait. Byte fields of the message must not be used afterwards.
+func (c *call) freeFrame() {
+	if c.Frame != nil {
+		c.Frame.Release()
+		c.Frame = nil
+	}
+}
 
 // await waits for a future in the write task. It returns false at the deadline, or when the call is ending.
 func await[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
@@ -48,6 +61,22 @@ func await[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
 	}
 }
 
+// outlast is await that goes on when the call is ending: for what will come soon and whose outcome the client needs.
+func outlast[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
+	if v, ok := f.Try(); ok {
+		return v, true
+	}
+	f.Watch(c.waiter)
+	for {
+		if v, ok := f.Try(); ok {
+			return v, true
+		}
+		if !c.waiter.WaitUntil(deadline) {
+			return f.Try()
+		}
+	}
+}
+
 // Finish answers the call. It runs in the write task.
 func (c *call) Finish(w host.Waiter) server.Response {
 	c.waiter = w
@@ -57,10 +86,17 @@ func (c *call) Finish(w host.Waiter) server.Response {
 	} else {
 		answer = c.route.handle(c.broker, c, c.message)
 	}
-	if answer == nil {
-		return server.Response{}
+	c.route.numbers.requests.Add(1)
+	c.route.numbers.latency.Observe(int64(c.now().Sub(c.Arrived)))
+	if c.hangUp || answer == nil {
+		return server.Response{Close: c.hangUp}
 	}
-	return c.respond(answer)
+	parts, err := wire.EncodeResponse(c.client.scratch[:0], c.Version, c.Correlation, answer)
+	if err != nil { // an answer that the protocol cannot say: too long a string
+		c.broker.host.Log.Error("answer cannot be encoded", "api", c.route.api.Name, "error", err)
+		return server.Response{Close: true}
+	}
+	return server.Response{Parts: parts}
 }
 
 // Drop gives the call up.
@@ -69,10 +105,8 @@ func (c *call) Drop() {}
 // Done releases what the answer held, and the frame.
 func (c *call) Done() {
 	for _, pin := range c.held {
-		if pin != nil {
-			pin.Release()
-		}
+		pin.Release()
 	}
 	c.held = nil
-	c.Frame.Release()
+	c.freeFrame()
 }

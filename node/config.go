@@ -21,6 +21,8 @@ type Config struct {
 	ClusterID string
 	// Rack is told to clients; empty is none.
 	Rack string
+	// DataDir is the name of the data directory, shown to clients who ask for it. Nothing is opened by it.
+	DataDir string
 	// Properties are broker configs under Kafka's names, as in a server.properties file; see node/config. They are
 	// below what was set dynamically and above the defaults.
 	Properties map[string]string
@@ -38,8 +40,13 @@ type Config struct {
 	CheckpointInterval time.Duration
 	// CacheBytes bounds the memory for recently written records that are not yet, or no longer only, in segments.
 	CacheBytes int64
-	// ChunkBytes is how much of a partition is written to its segment at once; a multiple of 4096.
-	ChunkBytes int
+	// SmallestChunkBytes and LargestChunkBytes bound how much of a partition is written to its segment at once; powers
+	// of two from 4096 on.
+	SmallestChunkBytes, LargestChunkBytes int
+	// IndexInterval is the distance in bytes between entries of a segment's index.
+	IndexInterval int
+	// SegmentBytes is the default of segment.bytes, below Kafka's lower bound if need be.
+	SegmentBytes int64
 	// RetentionInterval is how often retention and the age of segments are looked at; default is Kafka's
 	// log.retention.check.interval.ms.
 	RetentionInterval time.Duration
@@ -49,12 +56,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Listen == "" {
-		c.Listen = "127.0.0.1:9092"
-	}
-	if c.NodeID == 0 {
-		c.NodeID = 1
-	}
 	if c.Lanes <= 0 {
 		c.Lanes = 4
 	}

@@ -14,7 +14,7 @@ func (b *Broker) handle(r server.Request) (server.Finisher, error) {
 	if route == nil {
 		return nil, fmt.Errorf("API key %d is not served", r.Key)
 	}
-	c := &call{Request: r, broker: b, route: route}
+	c := &call{Request: r, broker: b, route: route, client: clientOf(r.Connection)}
 	if !b.served.Has(r.Key, r.Version) {
 		if r.Key != wire.KeyApiVersions {
 			return nil, fmt.Errorf("version %d of %s is not served: %d to %d are",

@@ -10,6 +10,8 @@ type route struct {
 	begin func(b *Broker, c *call, q wire.Message) func() wire.Message
 	// handle does all the work in the write task.
 	handle func(b *Broker, c *call, q wire.Message) wire.Message
+	// numbers are counted for the metrics; set by the broker.
+	numbers *apiNumbers
 }
 
 // pointer is a request type's pointer, which is the message.
@@ -41,9 +43,27 @@ func staged[Q any, P pointer[Q]](f func(*Broker, *call, P) func() wire.Message) 
 	}
 }
 
-// routes lists what this broker serves.
+// routes lists what this broker serves, by key.
 func routes() []route {
-	return []route{
+	return append([]route{
+		staged((*Broker).produce),
+		on((*Broker).fetch),
+		on((*Broker).listOffsets),
+		on((*Broker).metadata),
+		on((*Broker).findCoordinator),
 		on((*Broker).apiVersions),
-	}
+		on((*Broker).createTopics),
+		on((*Broker).deleteTopics),
+		on((*Broker).deleteRecords),
+		on((*Broker).initProducerID),
+		on((*Broker).offsetForLeaderEpoch),
+		on((*Broker).describeConfigs),
+		on((*Broker).alterConfigs),
+		on((*Broker).describeLogDirs),
+		on((*Broker).createPartitions),
+		on((*Broker).incrementalAlterConfigs),
+		on((*Broker).describeCluster),
+		on((*Broker).listConfigResources),
+		on((*Broker).describeTopicPartitions),
+	}, groupRoutes()...)
 }

@@ -150,7 +150,8 @@ func (s *Server) accept() {
 		}
 		s.Numbers.Connections.Add(1)
 		c := newConnection(s, id, conn)
-		if !s.events.Put(event{opened: c}) {
+		if !s.events.Put(event{opened: c}) { // stopped meanwhile
+			s.Numbers.Connections.Add(-1)
 			conn.Close()
 			return
 		}

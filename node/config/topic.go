@@ -13,6 +13,7 @@ type Topic struct {
 	SegmentBytes      int64
 	SegmentMs         int64
 	SegmentJitterMs   int64
+	IndexBytes        int64
 	MaxMessageBytes   int
 	LogAppendTime     bool
 	TimestampAfterMs  int64
@@ -42,6 +43,7 @@ func (l Layers) Topic(overrides Values) Topic {
 		SegmentBytes:      number("segment.bytes"),
 		SegmentMs:         number("segment.ms"),
 		SegmentJitterMs:   number("segment.jitter.ms"),
+		IndexBytes:        number("segment.index.bytes"),
 		MaxMessageBytes:   int(number("max.message.bytes")),
 		LogAppendTime:     text("message.timestamp.type") == "LogAppendTime",
 		TimestampAfterMs:  number("message.timestamp.after.max.ms"),

@@ -1,0 +1,241 @@
+package node
+
+import (
+	"errors"
+	"time"
+
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/config"
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+	"millrace/node/shard"
+	"millrace/partition/batch"
+)
+
+// produce appends record batches.
+//
+// Versions: 3 is the first that is served (record batches of format 2); 5 answers the log start; 7 allows zstd; 8 names
+// the records at fault; 9 has tagged fields; 10 tells the leader after NOT_LEADER_OR_FOLLOWER; 13 names topics by id.
+// acks=0 is not answered, and a batch that is refused closes the connection, as in Kafka; acks=1 is answered when the
+// batches are durable here, acks=-1 when they are applied, which is after they are durable on a majority.
+//
+// Transactional batches are refused with INVALID_TXN_STATE, which is what Kafka says to a batch outside a transaction:
+// there are no transactions here, so there is none that it could be in.
+//
+// begin runs in the read task and fixes the order; the second stage waits.
+func (b *Broker) produce(c *call, q *wire.ProduceRequest) func() wire.Message {
+	p := &producing{call: c, acks: q.Acks, image: b.set.Catalog()}
+	p.deadline = c.Arrived.Add(max(time.Duration(q.TimeoutMs)*time.Millisecond, leastProduceTimeout))
+	n := 0
+	for i := range q.TopicData {
+		n += len(q.TopicData[i].PartitionData)
+	}
+	p.parts = make([]produced, 0, n)
+	p.topics = make([]wire.ProduceResponseTopicProduceResponse, len(q.TopicData))
+	for i := range q.TopicData {
+		p.begin(&q.TopicData[i])
+		p.topics[i] = wire.ProduceResponseTopicProduceResponse{Name: q.TopicData[i].Name, TopicId: q.TopicData[i].TopicId}
+	}
+	p.request = q
+	return p.finish
+}
+
+// leastProduceTimeout is how long an acknowledgement is waited for at least. Kafka answers acks=1 and a partition without
+// followers whatever the timeout says, since it waits for no disk.
+const leastProduceTimeout = 5 * time.Second
+
+// producing is one produce request on its way.
+type producing struct {
+	call     *call
+	request  *wire.ProduceRequest
+	acks     int16
+	image    *catalog.Image
+	deadline host.Instant
+	parts    []produced // in the order of the request
+	topics   []wire.ProduceResponseTopicProduceResponse
+}
+
+// produced is one partition of the request: refused, or pending.
+type produced struct {
+	index   int32
+	pending *shard.Pending
+	code    wire.ErrorCode
+	message string
+	records []batch.RecordError
+	epoch   int32
+	bytes   int
+}
+
+// begin puts one topic's batches in line.
+func (p *producing) begin(t *wire.ProduceRequestTopicProduceData) {
+	b := p.call.broker
+	topic, ok := p.topic(t)
+	var settings config.Topic
+	refused := produced{}
+	switch {
+	case p.acks < -1 || p.acks > 1:
+		refused.code = wire.ErrInvalidRequiredAcks
+	case !ok && p.call.Version >= 13:
+		refused.code = wire.ErrUnknownTopicId
+	case !ok:
+		refused.code = wire.ErrUnknownTopicOrPartition
+	case isInternal(topic.Name) && p.call.clientID != adminClientID:
+		refused.code, refused.message = wire.ErrInvalidTopicException, "Cannot append to internal topic "+topic.Name
+	default:
+		settings = p.call.client.topicConfig(b, p.image, topic)
+	}
+	for i := range t.PartitionData {
+		d := &t.PartitionData[i]
+		part := refused
+		part.index = d.Index
+		if part.code == wire.ErrNone {
+			p.append(&part, topic, &settings, d.Records)
+		}
+		p.parts = append(p.parts, part)
+	}
+}
+
+// adminClientID is the client id of the tools that Kafka lets write to internal topics.
+const adminClientID = "__admin_client"
+
+func (p *producing) topic(t *wire.ProduceRequestTopicProduceData) (*catalog.Topic, bool) {
+	if p.call.Version >= 13 {
+		return p.image.TopicByID(t.TopicId)
+	}
+	return p.image.Topic(t.Name)
+}
+
+// append validates one batch and hands it to its shard.
+func (p *producing) append(part *produced, topic *catalog.Topic, settings *config.Topic, records []byte) {
+	b := p.call.broker
+	at, code := b.set.Lookup(topic.ID, part.index)
+	part.epoch = at.LeaderEpoch
+	if code != wire.ErrNone {
+		part.code = code
+		return
+	}
+	info, err := b.validate(records, batch.Options{
+		Version: p.call.Version, Now: b.host.Clock.Wall().UnixMilli(),
+		MaxBytes: settings.MaxMessageBytes, SegmentBytes: int(settings.SegmentBytes), Compacted: settings.Compact,
+		LogAppendTime: settings.LogAppendTime, BeforeMax: settings.TimestampBeforeMs, AfterMax: settings.TimestampAfterMs,
+		Compression: storedCodec(settings.Compression),
+	})
+	if err == nil && info.Transactional() {
+		err = &batch.Error{Code: batch.InvalidTxnState, Message: "transactions are not supported by this broker"}
+	}
+	if err != nil {
+		part.refuse(err)
+		return
+	}
+	hold := p.call.Frame
+	if info.Rewritten {
+		hold = nil // the bytes are new ones
+	}
+	acks := p.acks
+	if mutant.On("produce-answered-before-durable") {
+		acks = 0
+	}
+	part.bytes = len(info.Bytes)
+	part.pending = at.Shard.Append(at.ID, info, hold, acks)
+}
+
+// validate runs batch.Validate, off the connection's own task when it is much work.
+func (b *Broker) validate(records []byte, o batch.Options) (info batch.Info, err error) {
+	if !batch.NeedsCompute(records, o) {
+		return batch.Validate(records, o)
+	}
+	o.Coders = b.coders.Get()
+	b.host.Tasks.Compute("node.validate", len(records), func() { info, err = batch.Validate(records, o) })
+	b.coders.Put(o.Coders)
+	return info, err
+}
+
+func (part *produced) refuse(err error) {
+	var e *batch.Error
+	if !errors.As(err, &e) {
+		part.code, part.message = wire.ErrUnknownServerError, err.Error()
+		return
+	}
+	part.code, part.message, part.records = wire.ErrorCode(e.Code), e.Message, e.Records
+}
+
+// storedCodec is the compression in which a topic keeps batches.
+func storedCodec(name string) batch.Codec {
+	switch name {
+	case "uncompressed":
+		return batch.None
+	case "gzip":
+		return batch.Gzip
+	case "snappy":
+		return batch.Snappy
+	case "lz4":
+		return batch.LZ4
+	case "zstd":
+		return batch.Zstd
+	}
+	return batch.Producer
+}
+
+// finish waits for what was put in line and answers.
+func (p *producing) finish() wire.Message {
+	b := p.call.broker
+	answers := make([]wire.ProduceResponsePartitionProduceResponse, len(p.parts))
+	next := 0
+	for i := range p.topics {
+		n := len(p.request.TopicData[i].PartitionData)
+		p.topics[i].PartitionResponses = answers[next : next+n : next+n]
+		next += n
+	}
+	for i := range p.parts {
+		part, a := &p.parts[i], &answers[i]
+		a.SetDefaults()
+		a.Index, a.BaseOffset = part.index, -1
+		if part.pending != nil && p.acks != 0 {
+			p.await(part, a)
+		}
+		if part.code != wire.ErrNone {
+			p.describe(part, a)
+			b.metrics.failed(part.code)
+			p.call.hangUp = p.call.hangUp || p.acks == 0
+		} else {
+			b.metrics.produced.Add(int64(part.bytes))
+			b.metrics.producedBatches.Add(1)
+		}
+	}
+	if p.acks == 0 {
+		return nil
+	}
+	a := wire.NewProduceResponse()
+	a.Responses = p.topics
+	return a
+}
+
+// await waits for the fate of one batch.
+func (p *producing) await(part *produced, a *wire.ProduceResponsePartitionProduceResponse) {
+	result, ok := outlast(p.call, part.pending, p.deadline)
+	if !ok {
+		part.code = wire.ErrRequestTimedOut
+		return
+	}
+	if part.code, part.message = result.Error, result.Message; part.code != wire.ErrNone {
+		return
+	}
+	a.BaseOffset, a.LogAppendTimeMs, a.LogStartOffset = result.BaseOffset, result.LogAppendTime, result.LogStart
+}
+
+// describe fills in what was wrong.
+func (p *producing) describe(part *produced, a *wire.ProduceResponsePartitionProduceResponse) {
+	a.ErrorCode = part.code
+	if part.message != "" {
+		a.ErrorMessage = &part.message
+	}
+	for i := range part.records {
+		a.RecordErrors = append(a.RecordErrors, wire.ProduceResponseBatchIndexAndErrorMessage{
+			BatchIndex: part.records[i].Index, BatchIndexErrorMessage: &part.records[i].Message,
+		})
+	}
+	if part.code == wire.ErrNotLeaderOrFollower {
+		a.CurrentLeader = wire.ProduceResponseLeaderIdAndEpoch{LeaderId: -1, LeaderEpoch: part.epoch}
+	}
+}

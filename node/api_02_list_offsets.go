@@ -1,0 +1,121 @@
+package node
+
+import (
+	"errors"
+
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/partition"
+)
+
+// Timestamps that ask for an offset by what it is.
+const (
+	latestOffset          int64 = -1
+	earliestOffset        int64 = -2
+	maxTimestampOffset    int64 = -3 // version 7
+	earliestLocalOffset   int64 = -4 // version 8
+	latestTieredOffset    int64 = -5 // version 9
+	earliestPendingUpload int64 = -6 // version 11
+)
+
+// listOffsets finds offsets by time.
+//
+// Versions: 2 has isolation levels; 4 checks leader epochs and answers them; 7, 8, 9 and 11 bring special timestamps (see
+// above). Without tiered storage the log is local from its start on, and nothing is tiered or waits to be: the answer to
+// both is no offset. The offsets of this node are those of its applied state, which every acknowledged record is part of.
+func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
+	c.freeFrame()
+	a := wire.NewListOffsetsResponse()
+	image := b.set.Catalog()
+	seen := make(map[fetchKey]bool)
+	double := make(map[fetchKey]bool)
+	for i := range q.Topics {
+		for _, p := range q.Topics[i].Partitions {
+			key := fetchKey{topic: q.Topics[i].Name, index: p.PartitionIndex}
+			double[key] = seen[key]
+			seen[key] = true
+		}
+	}
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		answers := make([]wire.ListOffsetsResponsePartitionResponse, len(t.Partitions))
+		for j := range t.Partitions {
+			answers[j].SetDefaults()
+			answers[j].PartitionIndex = t.Partitions[j].PartitionIndex
+			if double[fetchKey{topic: t.Name, index: t.Partitions[j].PartitionIndex}] {
+				answers[j].ErrorCode = wire.ErrInvalidRequest
+				continue
+			}
+			b.listOffset(c, image, q, t.Name, &t.Partitions[j], &answers[j])
+		}
+		a.Topics = append(a.Topics, wire.ListOffsetsResponseTopicResponse{Name: t.Name, Partitions: answers})
+	}
+	return a
+}
+
+// listOffset answers for one partition.
+func (b *Broker) listOffset(c *call, image *catalog.Image, q *wire.ListOffsetsRequest, topic string,
+	p *wire.ListOffsetsRequestPartition, a *wire.ListOffsetsResponsePartitionResponse,
+) {
+	if !timestampKnown(p.Timestamp, c.Version) {
+		a.ErrorCode = wire.ErrUnsupportedVersion
+		return
+	}
+	at, code := b.partition(image, topic, p.PartitionIndex, p.CurrentLeaderEpoch)
+	if a.ErrorCode = code; code != wire.ErrNone {
+		return
+	}
+	found, ok, err := offsetFor(at.Log, p.Timestamp, q.IsolationLevel == 1)
+	switch {
+	case errors.Is(err, partition.ErrDropped):
+		a.ErrorCode = wire.ErrUnknownTopicOrPartition
+	case err != nil:
+		b.host.Log.Error("offset by time", "partition", at.ID, "error", err)
+		a.ErrorCode = wire.ErrKafkaStorageError
+	case ok:
+		a.Offset, a.Timestamp, a.LeaderEpoch = found.Offset, found.Timestamp, found.Epoch
+	}
+}
+
+// timestampKnown says whether a version has the timestamp.
+func timestampKnown(timestamp int64, version int16) bool {
+	switch {
+	case timestamp >= earliestOffset:
+		return true
+	case timestamp == maxTimestampOffset:
+		return version >= 7
+	case timestamp == earliestLocalOffset:
+		return version >= 8
+	case timestamp == latestTieredOffset:
+		return version >= 9
+	case timestamp == earliestPendingUpload:
+		return version >= 11
+	}
+	return false
+}
+
+// offsetFor finds the offset that a timestamp stands for; false when there is none. With committed, nothing from the last
+// stable offset on is found.
+func offsetFor(log *partition.Log, timestamp int64, committed bool) (found partition.Position, ok bool, err error) {
+	stable := log.View().LastStable
+	switch timestamp {
+	case latestOffset:
+		found = log.Latest()
+		if committed {
+			found.Offset = min(found.Offset, stable)
+		}
+		return found, true, nil
+	case earliestOffset, earliestLocalOffset:
+		return log.Earliest(), true, nil
+	case latestTieredOffset, earliestPendingUpload:
+		return found, false, nil
+	case maxTimestampOffset:
+		found, ok, err = log.MaxTimestamp()
+	default:
+		found, ok, err = log.OffsetForTime(timestamp)
+	}
+	if committed && found.Offset >= stable {
+		ok = false
+	}
+	return found, ok, err
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"millrace/net/wire"
+	"millrace/node/catalog"
+)
+
+// metadata answers which topics there are, where their partitions are, and which brokers.
+//
+// Versions: 0 lists all topics when none is named, from 1 on null means all; 4 may forbid auto-creation, before it is
+// always allowed; 7 tells leader epochs; 8 the allowed operations; 10 names topics by id in answers, 12 in requests.
+// A topic that is created on the way is answered with its partitions at once, where Kafka answers
+// UNKNOWN_TOPIC_OR_PARTITION and lets the client ask again. This node is announced by the address that the client's
+// connection came to, unless one is configured.
+func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
+	a := wire.NewMetadataResponse()
+	image := b.set.Catalog()
+	byID := false
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		if c.Version < 12 && (!t.TopicId.IsZero() || t.Name == nil) {
+			return refuseMetadata(a, q)
+		}
+		byID = byID || !t.TopicId.IsZero()
+	}
+	switch {
+	case q.Topics == nil || c.Version == 0 && len(q.Topics) == 0:
+		for _, t := range image.Topics.All {
+			a.Topics = append(a.Topics, b.describeTopic(c, t))
+		}
+	case byID:
+		for i := range q.Topics {
+			if t, ok := image.TopicByID(q.Topics[i].TopicId); ok {
+				a.Topics = append(a.Topics, b.describeTopic(c, t))
+			} else if !q.Topics[i].TopicId.IsZero() {
+				a.Topics = append(a.Topics, missingTopic(nil, q.Topics[i].TopicId, wire.ErrUnknownTopicId))
+			}
+		}
+	default:
+		create := (q.AllowAutoTopicCreation || c.Version < 4) && b.layers(image).Bool("auto.create.topics.enable")
+		a.Topics = b.namedTopics(c, image, q, create)
+	}
+	if q.IncludeTopicAuthorizedOperations {
+		for i := range a.Topics {
+			if a.Topics[i].ErrorCode == wire.ErrNone {
+				a.Topics[i].TopicAuthorizedOperations = topicOperations
+			}
+		}
+	}
+	for _, e := range c.endpoints(image) {
+		a.Brokers = append(a.Brokers, wire.MetadataResponseBroker{NodeId: e.node, Host: e.host, Port: e.port, Rack: text(e.rack)})
+	}
+	a.ClusterId, a.ControllerId = text(image.ClusterID), b.config.NodeID
+	if q.IncludeClusterAuthorizedOperations {
+		a.ClusterAuthorizedOperations = clusterOperations
+	}
+	return a
+}
+
+// namedTopics answers for topics by name, each once, and creates what is missing if that is allowed.
+func (b *Broker) namedTopics(c *call, image *catalog.Image, q *wire.MetadataRequest, create bool) []wire.MetadataResponseTopic {
+	list := make([]wire.MetadataResponseTopic, 0, len(q.Topics))
+	seen := make(map[string]bool, len(q.Topics))
+	for i := range q.Topics {
+		if q.Topics[i].Name == nil {
+			list = append(list, missingTopic(text(""), wire.UUID{}, wire.ErrInvalidRequest))
+			continue
+		}
+		name := *q.Topics[i].Name
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		t, ok := image.Topic(name)
+		code := wire.ErrUnknownTopicOrPartition
+		switch {
+		case ok:
+		case topicNameFault(name) != "":
+			code = wire.ErrInvalidTopicException
+		case create && name == offsetsTopic:
+			code = b.ensureOffsetsTopic(c)
+			t, ok = b.set.Catalog().Topic(name)
+		case create:
+			result := b.autoCreate(image, name, c.now().Add(5*time.Second))
+			t, ok, code = result.Topic, result.Error == wire.ErrNone, result.Error
+		}
+		if ok {
+			list = append(list, b.describeTopic(c, t))
+		} else {
+			list = append(list, missingTopic(&name, wire.UUID{}, code))
+		}
+	}
+	return list
+}
+
+// describeTopic is one topic of the answer.
+func (b *Broker) describeTopic(c *call, t *catalog.Topic) wire.MetadataResponseTopic {
+	a := wire.NewMetadataResponseTopic()
+	a.Name, a.TopicId, a.IsInternal = &t.Name, wire.UUID(t.ID), isInternal(t.Name)
+	a.Partitions = make([]wire.MetadataResponsePartition, len(t.Partitions))
+	for i := range t.Partitions {
+		l := b.leadership(t, i)
+		replicas := t.Partitions[i].Replicas
+		p := &a.Partitions[i]
+		p.SetDefaults()
+		p.PartitionIndex, p.ErrorCode, p.LeaderId, p.LeaderEpoch = int32(i), l.code, l.leader, l.epoch
+		p.ReplicaNodes, p.IsrNodes = replicas, slices.Clone(replicas)
+	}
+	return a
+}
+
+func missingTopic(name *string, id wire.UUID, code wire.ErrorCode) wire.MetadataResponseTopic {
+	a := wire.NewMetadataResponseTopic()
+	a.Name, a.TopicId, a.ErrorCode = name, id, code
+	return a
+}
+
+// refuseMetadata answers a request that names topics in a way that its version does not know.
+func refuseMetadata(a *wire.MetadataResponse, q *wire.MetadataRequest) wire.Message {
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		empty := ""
+		if t.Name == nil {
+			t.Name = &empty
+		}
+		a.Topics = append(a.Topics, missingTopic(t.Name, t.TopicId, wire.ErrInvalidRequest))
+	}
+	return a
+}

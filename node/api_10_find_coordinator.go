@@ -1,0 +1,54 @@
+package node
+
+import "millrace/net/wire"
+
+// Kinds of coordinators.
+const (
+	groupCoordinator       int8 = 0
+	transactionCoordinator int8 = 1
+)
+
+// noTransactions is what clients are told who ask for transactions.
+const noTransactions = "transactions are not supported by this broker"
+
+// findCoordinator answers which broker coordinates a group: on one node, this one. It makes the topic of committed
+// offsets when it is not there yet, and answers only when that can be used.
+//
+// Versions: 1 asks for kinds of coordinators, 4 for many keys at once, 6 for share groups. To who asks for a transaction
+// coordinator the answer is UNSUPPORTED_VERSION with a sentence: clients take that as final, where
+// COORDINATOR_NOT_AVAILABLE would make a transactional producer try for a minute for nothing. The same is answered by
+// InitProducerId. Other kinds are INVALID_REQUEST, as in Kafka.
+func (b *Broker) findCoordinator(c *call, q *wire.FindCoordinatorRequest) wire.Message {
+	a := wire.NewFindCoordinatorResponse()
+	code, message := b.coordinatorReady(c, q.KeyType)
+	one := func(key string) wire.FindCoordinatorResponseCoordinator {
+		f := wire.NewFindCoordinatorResponseCoordinator()
+		f.Key, f.ErrorCode, f.NodeId, f.Port = key, code, -1, -1
+		f.ErrorMessage = &message
+		if code == wire.ErrNone {
+			f.NodeId = b.config.NodeID
+			f.Host, f.Port = c.address()
+		}
+		return f
+	}
+	if c.Version >= 4 {
+		for _, key := range q.CoordinatorKeys {
+			a.Coordinators = append(a.Coordinators, one(key))
+		}
+		return a
+	}
+	f := one(q.Key)
+	a.ErrorCode, a.ErrorMessage, a.NodeId, a.Host, a.Port = f.ErrorCode, text(message), f.NodeId, f.Host, f.Port
+	return a
+}
+
+func (b *Broker) coordinatorReady(c *call, kind int8) (wire.ErrorCode, string) {
+	switch kind {
+	case groupCoordinator:
+	case transactionCoordinator:
+		return wire.ErrUnsupportedVersion, noTransactions
+	default:
+		return wire.ErrInvalidRequest, ""
+	}
+	return b.ensureOffsetsTopic(c), ""
+}

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/host"
+)
+
+// deleteTopics removes topics with everything in them.
+//
+// Versions: before 6 topics are named, from 6 on by name or by id; 5 answers messages. With delete.topic.enable=false
+// the answer is TOPIC_DELETION_DISABLED, INVALID_REQUEST before version 3.
+func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message {
+	wanted := q.Topics
+	for i := range q.TopicNames {
+		wanted = append(wanted, wire.DeleteTopicsRequestDeleteTopicState{Name: &q.TopicNames[i]})
+	}
+	a := wire.NewDeleteTopicsResponse()
+	image := b.set.Catalog()
+	double := doubleTopics(image, wanted)
+	deadline := c.changeDeadline(q.TimeoutMs)
+	answered := make(map[string]bool)
+	for i := range wanted {
+		t := &wanted[i]
+		r := wire.NewDeleteTopicsResponseDeletableTopicResult()
+		r.Name, r.TopicId = t.Name, t.TopicId
+		why := double[i]
+		if why != "" && t.Name != nil {
+			if answered[*t.Name] {
+				continue
+			}
+			answered[*t.Name] = true
+		}
+		switch {
+		case !b.layers(image).Bool("delete.topic.enable") && c.Version < 3:
+			r.ErrorCode = wire.ErrInvalidRequest
+		case !b.layers(image).Bool("delete.topic.enable"):
+			r.ErrorCode = wire.ErrTopicDeletionDisabled
+		case t.Name != nil && !t.TopicId.IsZero():
+			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("You may not specify both topic name and topic id.")
+		case t.Name == nil && t.TopicId.IsZero():
+			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("Neither topic name nor id were specified.")
+		case why != "":
+			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text(why)
+		default:
+			b.deleteOne(t, deadline, &r)
+		}
+		a.Responses = append(a.Responses, r)
+	}
+	return a
+}
+
+// doubleTopics says of each topic of a request whether it is named more than once, and how.
+func doubleTopics(image *catalog.Image, wanted []wire.DeleteTopicsRequestDeleteTopicState) []string {
+	names := make(map[string]int)
+	ids := make(map[wire.UUID]int)
+	for i := range wanted {
+		if t := &wanted[i]; t.Name != nil && t.TopicId.IsZero() {
+			names[*t.Name]++
+		} else if t.Name == nil {
+			ids[t.TopicId]++
+		}
+	}
+	why := make([]string, len(wanted))
+	for i := range wanted {
+		t := &wanted[i]
+		switch {
+		case t.Name == nil && ids[t.TopicId] > 1:
+			why[i] = "Duplicate topic id."
+		case t.Name != nil && names[*t.Name] > 1:
+			why[i] = "Duplicate topic name."
+		case t.Name != nil:
+			if topic, ok := image.Topic(*t.Name); ok && ids[wire.UUID(topic.ID)] > 0 {
+				why[i] = "The provided topic name maps to an ID that was already supplied."
+			}
+		default:
+			if topic, ok := image.TopicByID(t.TopicId); ok && names[topic.Name] > 0 {
+				why[i] = "The provided topic name maps to an ID that was already supplied."
+			}
+		}
+	}
+	return why
+}
+
+func (b *Broker) deleteOne(t *wire.DeleteTopicsRequestDeleteTopicState, deadline host.Instant, r *wire.DeleteTopicsResponseDeletableTopicResult) {
+	command := catalog.DeleteTopic{ID: catalog.ID(t.TopicId)}
+	if t.Name != nil {
+		command.Name = *t.Name
+	}
+	result := b.set.Change(command, deadline)
+	switch r.ErrorCode = result.Error; result.Error {
+	case wire.ErrNone:
+		r.Name, r.TopicId = &result.Topic.Name, wire.UUID(result.Topic.ID)
+	case wire.ErrUnknownTopicOrPartition:
+		r.ErrorMessage = text("This server does not host this topic-partition.")
+	case wire.ErrUnknownTopicId:
+		r.ErrorMessage = text("This server does not host this topic ID.")
+	default:
+		r.ErrorMessage = text(result.Message)
+	}
+}

@@ -1,0 +1,27 @@
+package node
+
+import "millrace/net/wire"
+
+// offsetForLeaderEpoch answers where a leader epoch ends, so that a client can tell whether the log it has read is still
+// this one (KIP-320): the largest epoch at most as large as asked for, and the offset at which the next one begins.
+//
+// Versions: 3 names the replica that asks; 4 has tagged fields.
+func (b *Broker) offsetForLeaderEpoch(c *call, q *wire.OffsetForLeaderEpochRequest) wire.Message {
+	a := wire.NewOffsetForLeaderEpochResponse()
+	image := b.set.Catalog()
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		ends := make([]wire.OffsetForLeaderEpochResponseEpochEndOffset, len(t.Partitions))
+		for j, p := range t.Partitions {
+			e := &ends[j]
+			e.SetDefaults()
+			e.Partition, e.LeaderEpoch, e.EndOffset = p.Partition, -1, -1
+			at, code := b.partition(image, t.Topic, p.Partition, p.CurrentLeaderEpoch)
+			if e.ErrorCode = code; code == wire.ErrNone && p.LeaderEpoch >= 0 {
+				e.LeaderEpoch, e.EndOffset = at.Log.EpochEnd(p.LeaderEpoch)
+			}
+		}
+		a.Topics = append(a.Topics, wire.OffsetForLeaderEpochResponseOffsetForLeaderTopicResult{Topic: t.Topic, Partitions: ends})
+	}
+	return a
+}

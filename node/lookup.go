@@ -1,0 +1,40 @@
+package node
+
+import (
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/shard"
+	"millrace/partition/batch"
+)
+
+// partition finds a partition by its topic's name and checks the leader epoch that the client knows, -1 for none.
+func (b *Broker) partition(image *catalog.Image, topic string, index, knownEpoch int32) (shard.Partition, wire.ErrorCode) {
+	t, ok := image.Topic(topic)
+	if !ok {
+		return shard.Partition{}, wire.ErrUnknownTopicOrPartition
+	}
+	at, code := b.set.Lookup(t.ID, index)
+	if code == wire.ErrNone {
+		code = checkEpoch(knownEpoch, at.LeaderEpoch)
+	}
+	if code == wire.ErrUnknownTopicId { // the request does not name ids
+		code = wire.ErrUnknownTopicOrPartition
+	}
+	return at, code
+}
+
+// appendInternal appends a batch that a coordinator has made, with any base offset, to a partition of an internal topic,
+// and returns at once. The bytes belong to the log from then on. The result comes when the batch is applied.
+func (b *Broker) appendInternal(topic string, index int32, records []byte) (*shard.Pending, wire.ErrorCode) {
+	at, code := b.partition(b.set.Catalog(), topic, index, -1)
+	if code != wire.ErrNone {
+		return nil, code
+	}
+	info, err := batch.Validate(records, batch.Options{
+		Now: b.host.Clock.Wall().UnixMilli(), Compression: batch.Producer, Internal: true, HeaderOnly: true,
+	})
+	if err != nil {
+		return nil, wire.ErrUnknownServerError
+	}
+	return at.Shard.Append(at.ID, info, nil, -1), wire.ErrNone
+}

@@ -1,0 +1,152 @@
+package node
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"millrace/net/server"
+	"millrace/node/catalog"
+	"millrace/node/config"
+	"millrace/node/host"
+	"millrace/node/shard"
+	"millrace/partition"
+	"millrace/wal"
+)
+
+// properties merges the properties with what Config says itself, which wins, and fills Config from properties where it
+// says nothing.
+func (c *Config) properties(h host.Host) (config.Map, error) {
+	known, unknown, err := config.CheckProperties(c.Properties)
+	if err != nil {
+		return nil, err
+	}
+	if len(unknown) > 0 {
+		h.Log.Warn("properties that mean nothing here are ignored", "names", strings.Join(unknown, " "))
+	}
+	if c.NodeID == 0 {
+		c.NodeID = 1
+		for _, name := range []string{"broker.id", "node.id"} {
+			if v, ok := known[name]; ok {
+				n, _ := strconv.ParseInt(v, 10, 32)
+				c.NodeID = int32(n)
+			}
+		}
+	}
+	if c.Listen == "" {
+		c.Listen = plaintext(known["listeners"], "127.0.0.1:9092")
+	}
+	if c.Advertise == "" {
+		c.Advertise = plaintext(known["advertised.listeners"], "")
+	}
+	if c.Rack == "" {
+		c.Rack = known["broker.rack"]
+	}
+	known["node.id"] = strconv.Itoa(int(c.NodeID))
+	known["broker.id"] = known["node.id"]
+	known["listeners"] = "PLAINTEXT://" + c.Listen
+	if c.Advertise != "" {
+		known["advertised.listeners"] = "PLAINTEXT://" + c.Advertise
+	}
+	if c.SegmentBytes > 0 {
+		known["log.segment.bytes"] = strconv.FormatInt(c.SegmentBytes, 10)
+	}
+	return config.Map(known), nil
+}
+
+// plaintext is the address of the first PLAINTEXT listener in a list of listeners, or def.
+func plaintext(listeners, def string) string {
+	for l := range strings.SplitSeq(listeners, ",") {
+		if addr, ok := strings.CutPrefix(l, "PLAINTEXT://"); ok {
+			return addr
+		}
+	}
+	return def
+}
+
+// splitAddress takes "host:port" apart.
+func splitAddress(addr string) (name string, port int32, err error) {
+	i := strings.LastIndexByte(addr, ':')
+	if i < 0 {
+		return "", 0, fmt.Errorf("address %q has no port", addr)
+	}
+	n, err := strconv.ParseUint(addr[i+1:], 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("address %q has no port", addr)
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(addr[:i], "["), "]")
+	if ip, err := netip.ParseAddr(name); err == nil {
+		name = ip.Unmap().String()
+	}
+	return name, int32(n), nil
+}
+
+// layers are the settings that are in force for this broker.
+func (b *Broker) layers(image *catalog.Image) config.Layers {
+	return config.Layers{
+		Broker:  image.Configs(catalog.ResourceBroker, strconv.Itoa(int(b.config.NodeID))),
+		Cluster: image.Configs(catalog.ResourceBroker, ""),
+		Static:  b.static,
+	}
+}
+
+// topicConfig computes what is in force for a topic.
+func (b *Broker) topicConfig(image *catalog.Image, t *catalog.Topic) config.Topic {
+	return b.layers(image).Topic(t.Configs)
+}
+
+func (b *Broker) setOptions() shard.SetOptions {
+	c, static := b.config, config.Layers{Static: b.static}
+	o := shard.SetOptions{
+		Node: c.NodeID, ClusterID: c.ClusterID,
+		WAL: wal.Options{FileSize: c.WALFileBytes, FirstFileSize: c.WALFirstBytes, MaxBytes: c.WALMaxBytes},
+		Partitions: partition.Options{
+			CacheBytes: c.CacheBytes, SmallestChunk: c.SmallestChunkBytes, LargestChunk: c.LargestChunkBytes,
+			IndexInterval: c.IndexInterval,
+		},
+		Settings:           b.shardSettings,
+		CheckpointBytes:    c.CheckpointBytes,
+		CheckpointEvery:    c.CheckpointInterval,
+		RetentionEvery:     c.RetentionInterval,
+		ProducerExpiration: time.Duration(static.Int("producer.id.expiration.ms")) * time.Millisecond,
+		ReserveHigh:        c.ReserveHigh, ReserveLow: c.ReserveLow,
+	}
+	if o.RetentionEvery == 0 {
+		o.RetentionEvery = time.Duration(static.Int("log.retention.check.interval.ms")) * time.Millisecond
+	}
+	return o
+}
+
+// shardSettings tells the shards what a topic's configuration says about its partitions.
+func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Settings {
+	c := b.topicConfig(image, t)
+	s := shard.Settings{
+		Roll:      partition.RollConfig{SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs, IndexBytes: c.IndexBytes},
+		Retention: partition.RetentionConfig{RetentionMs: -1, RetentionBytes: -1},
+	}
+	if c.Delete {
+		s.Retention = partition.RetentionConfig{RetentionMs: c.RetentionMs, RetentionBytes: c.RetentionBytes}
+	}
+	return s
+}
+
+func (b *Broker) serverOptions() server.Options {
+	o, static := b.config.Server, config.Layers{Static: b.static}
+	set := func(name string) bool { _, ok := b.static[name]; return ok }
+	if set("socket.request.max.bytes") {
+		o.MaxFrameBytes = int(static.Int("socket.request.max.bytes"))
+	}
+	if n := static.Int("queued.max.request.bytes"); n > 0 {
+		o.InFlightBytes = n
+	}
+	if set("max.connections") {
+		o.MaxConnections = int(min(static.Int("max.connections"), math.MaxInt32))
+	}
+	if set("connections.max.idle.ms") {
+		o.IdleTimeout = time.Duration(static.Int("connections.max.idle.ms")) * time.Millisecond
+	}
+	return o
+}
