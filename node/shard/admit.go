@@ -47,8 +47,10 @@ func (r *replica) beginAdmission() {
 	}
 }
 
-func (r *replica) newProposal() *proposal {
-	return &proposal{data: beginEntry(make([]byte, 0, entryHeaderSize+batchSize), r.admission.wall)}
+// newProposal begins an entry for about so many records.
+func (r *replica) newProposal(records int) *proposal {
+	size := entryHeaderSize + batchSize*min(records, mostRecords)
+	return &proposal{data: beginEntry(make([]byte, 0, size), r.admission.wall)}
 }
 
 // undo takes back what this call of propose admitted.

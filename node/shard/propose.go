@@ -75,12 +75,12 @@ func (r *replica) propose() bool {
 	}
 	r.beginAdmission()
 	var built []*proposal
-	p := r.newProposal()
+	p := r.newProposal(len(r.backlog))
 	taken := 0
 	for bytes := r.flying; taken < len(r.backlog) && bytes < mostFlying; taken++ {
 		q := r.backlog[taken]
 		if !p.takes(q) {
-			built, p = append(built, p), r.newProposal()
+			built, p = append(built, p), r.newProposal(len(r.backlog)-taken)
 		}
 		before := p.bytes
 		r.admit(q, p)
