@@ -228,7 +228,7 @@ func (c *Coordinator) append(groups []string, records []Record, committed func()
 // Topics returns the topics that have committed offsets, sorted.
 func (c *Coordinator) Topics() []string {
 	topics := map[string]struct{}{}
-	for _, byTopic := range c.image.offsets { // sorted below
+	for _, byTopic := range c.image.offsets { //door:ordered the topics are sorted below
 		for topic := range byTopic {
 			topics[topic] = struct{}{}
 		}

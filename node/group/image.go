@@ -59,8 +59,8 @@ func (t offsetTable) remove(k offsetKey) {
 // keys returns the keys of a group's offsets, sorted by topic and partition.
 func (t offsetTable) keys(groupID string) []offsetKey {
 	var keys []offsetKey
-	for topic, partitions := range t[groupID] {
-		for partition := range partitions {
+	for topic, partitions := range t[groupID] { //door:ordered the keys are sorted below
+		for partition := range partitions { //door:ordered the keys are sorted below
 			keys = append(keys, offsetKey{groupID, topic, partition})
 		}
 	}
@@ -109,7 +109,7 @@ func (im *image) applyGroup(groupID string, value []byte) error {
 func (im *image) applyOffset(offset int64, producer Producer, key offsetKey, value []byte) error {
 	if value == nil {
 		im.offsets.remove(key)
-		for _, pending := range im.pending { // the order does not matter: each loses the same key
+		for _, pending := range im.pending { //door:ordered each loses the same key
 			pending.remove(key)
 		}
 		return nil
@@ -138,7 +138,7 @@ func (im *image) endTransaction(producerID int64, commit bool) {
 	if !commit {
 		return
 	}
-	for groupID := range pending { // the order does not matter: keys differ
+	for groupID := range pending { //door:ordered the keys of two groups differ
 		for _, k := range pending.keys(groupID) {
 			v, _ := pending.get(k)
 			if old, ok := im.offsets.get(k); !ok || v.recordOffset > old.recordOffset {
@@ -150,7 +150,7 @@ func (im *image) endTransaction(producerID int64, commit bool) {
 
 // unstable says whether an open transaction has a pending commit for the partition.
 func (im *image) unstable(k offsetKey) bool {
-	for _, pending := range im.pending { // any of them
+	for _, pending := range im.pending { //door:ordered the answer is the same whichever has it
 		if _, ok := pending.get(k); ok {
 			return true
 		}
@@ -161,7 +161,7 @@ func (im *image) unstable(k offsetKey) bool {
 // pendingKeys returns the keys that open transactions have pending for a group, sorted.
 func (im *image) pendingKeys(groupID string) []offsetKey {
 	var keys []offsetKey
-	for _, pending := range im.pending { // sorted below
+	for _, pending := range im.pending { //door:ordered the keys are sorted below
 		keys = append(keys, pending.keys(groupID)...)
 	}
 	return sortKeys(keys)
@@ -176,7 +176,7 @@ func (im *image) knows(groupID string) bool {
 func (im *image) groupIDs() []string {
 	ids := sortedKeys(im.groups)
 	ids = append(ids, sortedKeys(im.offsets)...)
-	for _, pending := range im.pending { // sorted below
+	for _, pending := range im.pending { //door:ordered the keys are sorted below
 		ids = append(ids, sortedKeys(pending)...)
 	}
 	slices.Sort(ids)

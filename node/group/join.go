@@ -3,8 +3,6 @@ package group
 import (
 	"bytes"
 	"encoding/hex"
-	"slices"
-	"time"
 
 	"millrace/net/wire"
 )
@@ -219,66 +217,6 @@ func (c *Coordinator) joined(g *classic, m *member) *JoinResponse {
 	return r
 }
 
-// replaceStatic lets a static member come back with a new member id: the old id is fenced. In a stable group whose
-// protocol stays the same nothing else changes, and the group's metadata is stored with the new id before it is told.
-func (c *Coordinator) replaceStatic(tag uint64, r *JoinRequest, g *classic, m *member, protocols []Protocol) {
-	before := *m
-	leaderBefore := g.leader
-	c.answerJoin(g, m, &JoinResponse{Error: wire.ErrFencedInstanceId, MemberID: m.id, Generation: -1})
-	c.answerSync(m, &SyncResponse{Error: wire.ErrFencedInstanceId})
-	c.timers.cancel(memberTimer(g, m.id))
-	g.rename(m, c.memberID(r.InstanceID))
-	c.updateMember(g, m, r, protocols)
-	c.awaitJoin(g, m, tag)
-	c.session(g, m)
-	switch {
-	case g.state == completingRebalance:
-		c.prepareRebalance(g)
-		return
-	case g.state == stable && g.choose() != g.protocolName:
-		c.rebalanceOrComplete(g)
-		return
-	case g.state != stable:
-		c.maybeCompleteJoin(g)
-		return
-	}
-	// With another append of the group open nobody can tell which id is the stored one.
-	alone := !c.inFlight.storesGroup(g.id)
-	revert := func(code ErrorCode) {
-		switch {
-		case m.joinTag != tag || g.state != stable:
-			return // answered meanwhile, or a rebalance will answer and store
-		case !alone:
-			c.prepareRebalance(g) // which answers and stores
-			return
-		}
-		c.answerJoin(g, m, &JoinResponse{Error: code, Generation: g.generation, Leader: leaderBefore,
-			ProtocolType: g.protocolType, ProtocolName: g.protocolName})
-		c.timers.cancel(memberTimer(g, m.id))
-		g.rename(m, before.id)
-		g.setProtocols(m, before.protocols)
-		m.sessionTimeout, m.rebalanceTimeout = before.sessionTimeout, before.rebalanceTimeout
-		c.session(g, m)
-	}
-	record, err := g.record(func(m *member) []byte { return m.assignment })
-	if err != nil {
-		revert(wire.ErrUnknownServerError)
-		return
-	}
-	generation := g.generation
-	c.append([]string{g.id}, []Record{record}, func() {
-		if m.joinTag != tag || g.state != stable || g.generation != generation {
-			return
-		}
-		answer := c.joined(g, m)
-		if answer.SkipAssignment = m.id == g.leader && r.CanSkipAssignment; !r.CanSkipAssignment {
-			// Before version 9 a leader cannot be told to skip assigning. So it is told of its old id as the leader's.
-			answer.Leader, answer.Members = leaderBefore, nil
-		}
-		c.answerJoin(g, m, answer)
-	}, revert)
-}
-
 // session gives the member its session timeout from now on.
 func (c *Coordinator) session(g *classic, m *member) {
 	c.timers.schedule(memberTimer(g, m.id), c.now.Instant.Add(m.sessionTimeout))
@@ -348,61 +286,4 @@ func (c *Coordinator) sortedGroups() []*classic {
 		groups = append(groups, c.groups[id])
 	}
 	return groups
-}
-
-// load makes the live groups from the image.
-func (c *Coordinator) load() {
-	for _, id := range c.image.groupIDs() {
-		g := c.create(id)
-		g.stateMillis = -1
-		if value := c.image.groups[id]; value != nil {
-			c.loadGroup(g, value)
-		}
-	}
-}
-
-func (c *Coordinator) loadGroup(g *classic, value []byte) {
-	v, err := decodeGroup(value)
-	if err != nil {
-		panic("group: a stored group that was readable when it was applied no longer is: " + err.Error())
-	}
-	for _, mv := range v.Members {
-		m := &member{
-			id:               mv.MemberId,
-			clientID:         mv.ClientId,
-			clientHost:       mv.ClientHost,
-			sessionTimeout:   time.Duration(mv.SessionTimeout) * time.Millisecond,
-			rebalanceTimeout: time.Duration(mv.RebalanceTimeout) * time.Millisecond,
-			protocols:        []Protocol{{Metadata: slices.Clone(mv.Subscription)}},
-			assignment:       slices.Clone(mv.Assignment),
-		}
-		if v.Protocol != nil {
-			m.protocols[0].Name = *v.Protocol
-		}
-		if mv.GroupInstanceId != nil {
-			m.instanceID = *mv.GroupInstanceId
-		}
-		if mv.RebalanceTimeout < 0 { // version 0 has none
-			m.rebalanceTimeout = m.sessionTimeout
-		}
-		if g.byID[m.id] != nil {
-			continue // only a damaged record says this
-		}
-		g.add(m, v.ProtocolType)
-		c.session(g, m)
-	}
-	g.protocolType, g.generation, g.stateMillis = v.ProtocolType, v.Generation, v.CurrentStateTimestamp
-	if len(g.members) > 0 {
-		g.state = stable
-		if v.Protocol != nil {
-			g.protocolName = *v.Protocol
-		}
-		if v.Leader != nil && g.byID[*v.Leader] != nil {
-			g.leader = *v.Leader
-		}
-	}
-	g.readTopics()
-	if len(g.members) > c.config.MaxSize {
-		c.prepareRebalance(g)
-	}
 }
