@@ -1,6 +1,7 @@
 package wal_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -157,6 +158,10 @@ func (hi *history) append(h host.Host, log *wal.Log) bool {
 			hi.state(&a)
 		}
 	}
+	if err := now.read(log, d); err != nil {
+		hi.failed(fmt.Errorf("shard %d: %w", id, err))
+		return false
+	}
 	next := now.clone()
 	next.apply(a)
 	t.states = append(t.states, next)
@@ -168,6 +173,11 @@ func (hi *history) append(h host.Host, log *wal.Log) bool {
 			}
 			t.acked = index
 			hi.acked++
+			for _, e := range a.Entries {
+				if known, ok := next.entries[e.Index]; ok {
+					*known.at = e.At
+				}
+			}
 		}
 	}
 	ok := log.Submit(a)
@@ -175,6 +185,27 @@ func (hi *history) append(h host.Host, log *wal.Log) bool {
 		a.Entries[i].Payload.Release()
 	}
 	return ok
+}
+
+// read reads the payload of a random live entry, at the location that was told when it became durable.
+func (m *modelShard) read(log *wal.Log, d *sim.Draws) error {
+	if m.last <= m.compact || d.Chance(0.5) {
+		return nil
+	}
+	index := m.compact + 1 + uint64(d.Below(int64(m.last-m.compact)))
+	e, ok := m.entries[index]
+	if !ok || e.at.Nowhere() {
+		return nil
+	}
+	b, err := log.ReadPayload(*e.at)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", index, err)
+	}
+	defer b.Release()
+	if !bytes.Equal(b.Bytes(), e.payload) {
+		return fmt.Errorf("entry %d has another payload", index)
+	}
+	return nil
 }
 
 // state puts keyed records into an append.

@@ -51,3 +51,18 @@ func (fs files) find(number uint64) *file {
 	}
 	return nil
 }
+
+// view is what readers see of the log. It is published anew when it changes.
+type view struct {
+	files files
+	// moved says where entries are that were copied out of older files, by the locations that their readers know.
+	moved map[Location]Location
+}
+
+// locate returns where the record of a location lies now.
+func (v *view) locate(at Location) Location {
+	if to, ok := v.moved[at]; ok {
+		return to
+	}
+	return at
+}

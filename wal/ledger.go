@@ -3,6 +3,7 @@ package wal
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"millrace/node/host/mutant"
@@ -41,6 +42,8 @@ type shard struct {
 
 	entries []Location // live, of contiguous indexes from base on
 	base    uint64
+	// origins are the locations at which readers know the live entries that were copied, by index.
+	origins map[uint64]Location
 	states  map[string]Location
 }
 
@@ -149,6 +152,7 @@ func (l *ledger) dropBelow(s *shard, compact uint64) {
 		n = min(compact-s.base+1, uint64(len(s.entries)))
 	}
 	l.died(s.entries[:n])
+	maps.DeleteFunc(s.origins, func(index uint64, _ Location) bool { return index <= compact })
 	if n == uint64(len(s.entries)) {
 		s.entries = s.entries[:0]
 	} else {
@@ -166,6 +170,7 @@ func (l *ledger) wroteEntry(s *shard, index uint64, at Location) {
 	if keep := max(index, s.base) - s.base; keep < uint64(len(s.entries)) {
 		l.died(s.entries[keep:])
 		s.entries = s.entries[:keep]
+		maps.DeleteFunc(s.origins, func(old uint64, _ Location) bool { return old >= index })
 	}
 	if index <= s.record.compact {
 		return
@@ -205,10 +210,31 @@ func (s *shard) entryAt(index uint64) (Location, bool) {
 func (l *ledger) movedEntry(s *shard, index uint64, to Location) {
 	slot := &s.entries[index-s.base]
 	l.died([]Location{*slot})
+	if s.origins == nil {
+		s.origins = map[uint64]Location{}
+	}
+	if _, again := s.origins[index]; !again {
+		s.origins[index] = *slot
+	}
 	*slot = to
 	b := l.book(to.file)
 	b.entries++
 	b.bytes += to.stored()
+}
+
+// allMoved returns where the live entries are that were copied, by the locations at which readers know them.
+func (l *ledger) allMoved() map[Location]Location {
+	var all map[Location]Location
+	for _, id := range l.ids {
+		s := l.shards[id]
+		for index, origin := range s.origins { // into a map: the order does not matter
+			if all == nil {
+				all = map[Location]Location{}
+			}
+			all[origin] = s.entries[index-s.base]
+		}
+	}
+	return all
 }
 
 // wroteState notes a keyed record.

@@ -103,7 +103,7 @@ type Log struct {
 	appends  *host.Queue[Append]
 	events   *host.Queue[event]
 	keeper   *host.Queue[order]
-	files    *host.Snapshot[files]
+	view     *host.Snapshot[view]
 	pressure *host.Snapshot[Pressure]
 	wrote    *host.Counter // bytes
 	hurry    *host.Counter
@@ -118,7 +118,7 @@ func newLog(h host.Host, o Options) *Log {
 	l := &Log{host: h, o: o, waiter: h.Tasks.NewWaiter()}
 	l.appends = host.NewQueue[Append](h.Tasks, o.Queue, l.waiter)
 	l.events = host.NewQueue[event](h.Tasks, o.Queue, l.waiter)
-	l.files = host.NewSnapshot(h.Tasks, &files{})
+	l.view = host.NewSnapshot(h.Tasks, &view{})
 	l.pressure = host.NewSnapshot(h.Tasks, &Pressure{Limit: o.MaxBytes})
 	l.wrote, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
 	l.ended, l.keeperEnded = host.NewFuture[error](h.Tasks), host.NewFuture[error](h.Tasks)

@@ -16,6 +16,7 @@ type modelEntry struct {
 	term          uint64
 	kind          uint8
 	data, payload []byte
+	at            *wal.Location // set when it is durable
 }
 
 // modelShard is what one shard has appended: the log's promise in its simplest form.
@@ -57,7 +58,7 @@ func (m *modelShard) apply(a wal.Append) {
 		first := a.Entries[0].Index
 		maps.DeleteFunc(m.entries, func(i uint64, _ modelEntry) bool { return i >= first })
 		for _, e := range a.Entries {
-			m.entries[e.Index] = modelEntry{e.Term, e.Type, e.Data, bytes.Join(e.Payload.Parts, nil)}
+			m.entries[e.Index] = modelEntry{e.Term, e.Type, e.Data, bytes.Join(e.Payload.Parts, nil), new(wal.Location)}
 			m.last = e.Index
 		}
 	}
@@ -112,7 +113,7 @@ func modelOf(r wal.RecoveredShard, read func(wal.Location) (*host.Buffer, error)
 		if err != nil {
 			return nil, fmt.Errorf("shard %d: payload of entry %d: %w", r.ID, e.Index, err)
 		}
-		m.entries[e.Index] = modelEntry{e.Term, e.Type, e.Data, bytes.Clone(b.Bytes())}
+		m.entries[e.Index] = modelEntry{e.Term, e.Type, e.Data, bytes.Clone(b.Bytes()), &e.At}
 		b.Release()
 	}
 	for i, s := range r.State {

@@ -37,7 +37,7 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 		k.close()
 		return nil, nil, err
 	}
-	w.showFiles()
+	w.show()
 	w.changed = true
 	w.publish()
 	h.Tasks.Go("wal.keeper", k.run)

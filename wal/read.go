@@ -60,7 +60,7 @@ func (r *Reader) Close() { r.cursor.window.Release() }
 // ReadPayload returns the payload at a location, checked. The caller releases it. ErrGone says that the entry was
 // compacted or superseded; ErrCorrupt that the disk returns something else than was written.
 func (r *Reader) ReadPayload(at Location) (*host.Buffer, error) {
-	f := r.log.acquire(at.file)
+	f, at := r.log.acquire(at)
 	if f == nil {
 		return nil, fmt.Errorf("%w: file %d", ErrGone, at.file)
 	}
@@ -91,11 +91,24 @@ func (l *Log) ReadPayload(at Location) (*host.Buffer, error) {
 	return r.ReadPayload(at)
 }
 
-// acquire returns a file of the log, held, or nil when it is not part of the log any more.
-func (l *Log) acquire(number uint64) *file {
-	f := l.files.Load().find(number)
-	if f == nil || !f.ref.Acquire() {
-		return nil
+// acquire returns the file, held, in which the record of a location lies now, and where; nil when the record is not in
+// the log any more. A file may be freed between the look at the view and the hold; then the record has died, or a later
+// view says where it was copied to.
+func (l *Log) acquire(at Location) (*file, Location) {
+	var seen *view
+	for {
+		v := l.view.Load()
+		if v == seen {
+			return nil, at
+		}
+		seen = v
+		now := v.locate(at)
+		f := v.files.find(now.file)
+		if f == nil {
+			return nil, at
+		}
+		if f.ref.Acquire() {
+			return f, now
+		}
 	}
-	return f
 }

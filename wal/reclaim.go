@@ -87,7 +87,7 @@ func (w *writer) free() {
 	w.ledger.books = append(w.ledger.books[:0], w.ledger.books[1:]...)
 	w.bytes -= f.header.size
 	w.freed = append(w.freed, f)
-	w.showFiles()
+	w.show()
 	w.changed = true
 }
 

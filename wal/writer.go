@@ -231,14 +231,13 @@ func (w *writer) turn() {
 	w.ledger.open(w.tail.header.number, w.tail.header.size)
 	w.open = append(w.open, w.tail)
 	w.bytes += w.tail.header.size
-	w.showFiles()
+	w.show()
 	w.changed = true
 }
 
-// showFiles publishes the files to the readers.
-func (w *writer) showFiles() {
-	shown := append(files(nil), w.open...)
-	w.files.Store(&shown)
+// show publishes to the readers which files there are, and where copied entries went.
+func (w *writer) show() {
+	w.view.Store(&view{files: append(files(nil), w.open...), moved: w.ledger.allMoved()})
 }
 
 // answer tells those who waited for the group.
