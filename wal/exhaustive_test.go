@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	crand "crypto/rand"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -13,13 +14,16 @@ import (
 	"millrace/node/host/machine"
 )
 
+// secure is the real source, which simulated worlds replace for the whole process.
+var secure = crand.Reader
+
 // onMemory is a host with the disk m.
 func onMemory(t testing.TB, m *memory) host.Host {
 	h, _, err := machine.New(machine.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Disk = m
+	h.Disk, h.Secure = m, secure
 	return h
 }
 

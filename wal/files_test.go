@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"millrace/node/host/machine"
 	"millrace/wal"
 )
+
+// secure is the real source, which simulated worlds replace for the whole process.
+var secure = rand.Reader
 
 // world is a data directory on a real disk.
 type world struct {
@@ -40,6 +44,7 @@ func (w *world) use(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	h.Secure = secure
 	w.dir, w.Host = dir, h
 }
 
