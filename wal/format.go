@@ -20,7 +20,7 @@ const (
 	groupMagic = 0x4757524d // "MRWG"
 	groupBytes = 64
 
-	recordBytes = 40
+	recordBytes = 48
 	recordAlign = 8
 )
 
@@ -151,6 +151,9 @@ type recordHeader struct {
 	shard     uint64
 	index     uint64
 	term      uint64
+	// payloadSum is the checksum of the payload, from the group's seed on. It is apart from the record's own, so that
+	// recovery can check a record without reading its payload.
+	payloadSum uint32
 }
 
 // size is how far it is to the next record.
@@ -159,31 +162,35 @@ func (h recordHeader) size() int64 {
 	return (n + recordAlign - 1) &^ (recordAlign - 1)
 }
 
-// put writes the header without its checksum, which covers everything from byte 4 to the end of the payload, less the
-// padding.
-func (h recordHeader) put(b []byte) {
+// put writes the header with its checksum, which covers everything from byte 4 to the end of data.
+func (h recordHeader) put(b []byte, seed uint32, data []byte) {
 	le := binary.LittleEndian
-	le.PutUint32(b[4:], h.data)
-	le.PutUint32(b[8:], h.payload)
-	b[12], b[13] = h.kind, h.entryType
-	le.PutUint16(b[14:], h.pad)
-	le.PutUint64(b[16:], h.shard)
-	le.PutUint64(b[24:], h.index)
-	le.PutUint64(b[32:], h.term)
+	le.PutUint32(b[4:], h.payloadSum)
+	le.PutUint32(b[8:], h.data)
+	le.PutUint32(b[12:], h.payload)
+	b[16], b[17] = h.kind, h.entryType
+	le.PutUint16(b[18:], h.pad)
+	le.PutUint32(b[20:], 0)
+	le.PutUint64(b[24:], h.shard)
+	le.PutUint64(b[32:], h.index)
+	le.PutUint64(b[40:], h.term)
+	sum := crc32.Update(seed, castagnoli, b[4:recordBytes])
+	le.PutUint32(b, crc32.Update(sum, castagnoli, data))
 }
 
 // parseRecordHeader is the inverse of put; it returns the checksum beside the header.
 func parseRecordHeader(b []byte) (recordHeader, uint32) {
 	le := binary.LittleEndian
 	return recordHeader{
-		data:      le.Uint32(b[4:]),
-		payload:   le.Uint32(b[8:]),
-		kind:      b[12],
-		entryType: b[13],
-		pad:       le.Uint16(b[14:]),
-		shard:     le.Uint64(b[16:]),
-		index:     le.Uint64(b[24:]),
-		term:      le.Uint64(b[32:]),
+		payloadSum: le.Uint32(b[4:]),
+		data:       le.Uint32(b[8:]),
+		payload:    le.Uint32(b[12:]),
+		kind:       b[16],
+		entryType:  b[17],
+		pad:        le.Uint16(b[18:]),
+		shard:      le.Uint64(b[24:]),
+		index:      le.Uint64(b[32:]),
+		term:       le.Uint64(b[40:]),
 	}, le.Uint32(b)
 }
 

@@ -130,9 +130,8 @@ func fuzzSign(b []byte) {
 			if end > len(b) {
 				break
 			}
-			sum := crc32.Update(g.seed(), castagnoli, b[at+4:at+recordBytes+int(h.data)])
-			sum = crc32.Update(sum, castagnoli, b[end-int(h.payload):end])
-			binary.LittleEndian.PutUint32(b[at:], sum)
+			h.payloadSum = crc32.Update(g.seed(), castagnoli, b[end-int(h.payload):end])
+			h.put(b[at:], g.seed(), b[at+recordBytes:at+recordBytes+int(h.data)])
 			at += int(h.size())
 		}
 	}

@@ -57,8 +57,9 @@ type copied struct {
 	payload *host.Buffer
 }
 
-// spareLimit is how many spare files are kept.
-const spareLimit = 2
+// spareLimit is how many spare files are kept: what a checkpoint frees at once is soon needed again, and both making
+// and removing files is dear.
+func (o *Options) spareLimit() int { return int(max(2, o.MaxBytes/2/o.FileSize)) }
 
 // run serves orders until the queue is closed. A new file comes last: what else was ordered may give a spare one.
 func (k *keeper) run() {
@@ -269,7 +270,7 @@ func (k *keeper) retire(f *file) error {
 
 // keep takes over a spare file, or removes it when there are enough.
 func (k *keeper) keep(s spare) {
-	if len(k.spares) < spareLimit && s.size == k.o.FileSize {
+	if len(k.spares) < k.o.spareLimit() && s.size == k.o.FileSize {
 		k.spares = append(k.spares, s)
 		return
 	}

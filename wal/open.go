@@ -212,9 +212,20 @@ func (r *reading) group(offset int64) (int64, error) {
 		}
 		return 0, fmt.Errorf("%w: group %d follows group %d", ErrCorrupt, g.sequence, r.sequence)
 	}
-	whole, err := r.scanner.read(g)
+	whole, err := r.scanner.read(g, false)
 	if err != nil || !whole {
 		return offset, err
+	}
+	// A group with a good successor was durable: its payloads need not be read to know it. They are checked when
+	// somebody reads them.
+	next, followed, err := r.scanner.groupAt(offset + roundUp(g.length))
+	if err != nil {
+		return 0, err
+	}
+	if !followed || next.sequence != g.sequence+1 {
+		if whole, err = r.scanner.read(g, true); err != nil || !whole {
+			return offset, err
+		}
 	}
 	if err := r.add(g, r.scanner.records); err != nil {
 		return 0, err

@@ -15,10 +15,9 @@ func (c *cursor) fetch(pool *host.Pool, at Location, body bool) (recordHeader, [
 		return recordHeader{}, nil, nil, err
 	}
 	h, want := parseRecordHeader(b)
-	if h.data != at.data || h.payload != at.payload || h.pad != at.pad {
-		return h, nil, nil, fmt.Errorf("%w: there is another record in %s at offset %d", ErrCorrupt, c.name, at.offset)
+	if h.data != at.data || h.payload != at.payload || h.pad != at.pad || crc32.Update(at.seed, castagnoli, b[4:]) != want {
+		return h, nil, nil, fmt.Errorf("%w: the record in %s at offset %d has a bad checksum", ErrCorrupt, c.name, at.offset)
 	}
-	sum := crc32.Update(at.seed, castagnoli, b[4:])
 	var data []byte
 	if body {
 		data = append(data, b[recordBytes:]...)
@@ -33,9 +32,9 @@ func (c *cursor) fetch(pool *host.Pool, at Location, body bool) (recordHeader, [
 		n := copy(rest, b)
 		rest, offset = rest[n:], offset+int64(n)
 	}
-	if crc32.Update(sum, castagnoli, payload.Bytes()) != want {
+	if crc32.Update(at.seed, castagnoli, payload.Bytes()) != h.payloadSum {
 		payload.Release()
-		return h, nil, nil, fmt.Errorf("%w: the record in %s at offset %d has a bad checksum", ErrCorrupt, c.name, at.offset)
+		return h, nil, nil, fmt.Errorf("%w: the payload in %s at offset %d has a bad checksum", ErrCorrupt, c.name, at.offset)
 	}
 	return h, data, payload, nil
 }
@@ -87,6 +86,7 @@ func (l *Log) ReadPayload(at Location) (*host.Buffer, error) {
 	r := Reader{log: l}
 	span := roundUp(at.offset+at.stored()) - at.offset&^(host.Align-1)
 	r.cursor.window = l.host.Buffers.Get(int(min(span, 1<<20)))
+	r.cursor.eager = true
 	defer r.Close()
 	return r.ReadPayload(at)
 }

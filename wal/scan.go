@@ -9,7 +9,8 @@ import (
 	"millrace/node/host/mutant"
 )
 
-// cursor reads a file in large aligned pieces and shows any part of it. Only one task may use it.
+// cursor reads a file in aligned pieces and shows any part of it. Only one task may use it. A piece is short after a
+// jump and longer the further the reading goes on from there.
 type cursor struct {
 	handle host.File
 	name   string
@@ -17,11 +18,16 @@ type cursor struct {
 	window *host.Buffer
 	start  int64 // of the window in the file
 	filled int64 // bytes in the window
+	ahead  int64 // bytes of the next piece
+	eager  bool  // pieces are never short
 	joined []byte
 }
 
-// windowBytes is how much a cursor reads at once: 1 MiB of files of the usual size.
+// windowBytes is how much a cursor reads at most at once: 1 MiB of files of the usual size.
 func (o *Options) windowBytes() int { return int(min(1<<20, max(host.Align, roundUp(o.FileSize/64)))) }
+
+// jumpBytes is how much a cursor reads after a jump.
+const jumpBytes = 16 << 10
 
 // reset points the cursor to another file.
 func (c *cursor) reset(handle host.File, name string, size int64) {
@@ -32,7 +38,15 @@ func (c *cursor) reset(handle host.File, name string, size int64) {
 func (c *cursor) at(offset int64) ([]byte, error) {
 	if offset < c.start || offset >= c.start+c.filled {
 		start := offset &^ (host.Align - 1)
-		n := min(int64(len(c.window.Bytes())), c.size-start)
+		if c.filled > 0 && start == c.start+c.filled {
+			c.ahead *= 4
+		} else if !c.eager {
+			c.ahead = jumpBytes
+		} else {
+			c.ahead = int64(len(c.window.Bytes()))
+		}
+		c.ahead = min(c.ahead, int64(len(c.window.Bytes())))
+		n := min(c.ahead, c.size-start)
 		c.filled = 0
 		got, err := c.handle.ReadAt(c.window.Bytes()[:n], start)
 		if err != nil && !(err == io.EOF && int64(got) == n) {
@@ -118,8 +132,9 @@ func (s *scanner) groupAt(offset int64) (groupHeader, bool, error) {
 	return h, ok, nil
 }
 
-// read checks the records of a group and keeps them in s.records. It returns false when the group is not whole.
-func (s *scanner) read(g groupHeader) (bool, error) {
+// read checks the records of a group and keeps them in s.records. It returns false when the group is not whole. The
+// payloads of entries are read and checked only if asked for.
+func (s *scanner) read(g groupHeader, payloads bool) (bool, error) {
 	s.records = s.records[:0]
 	seed := g.seed()
 	at, end := g.offset+groupBytes, g.offset+g.length
@@ -127,7 +142,7 @@ func (s *scanner) read(g groupHeader) (bool, error) {
 		if end-at < recordBytes {
 			return false, nil
 		}
-		r, ok, err := s.record(seed, at, end)
+		r, ok, err := s.record(seed, at, end, payloads)
 		if err != nil || !ok {
 			return false, err
 		}
@@ -138,40 +153,42 @@ func (s *scanner) read(g groupHeader) (bool, error) {
 }
 
 // record checks the record at an offset.
-func (s *scanner) record(seed uint32, at, end int64) (scanned, bool, error) {
+func (s *scanner) record(seed uint32, at, end int64, payloads bool) (scanned, bool, error) {
 	b, err := s.part(at, recordBytes)
 	if err != nil {
 		return scanned{}, false, err
 	}
 	h, want := parseRecordHeader(b)
-	sum := crc32.Update(seed, castagnoli, b[4:recordBytes])
 	if h.data > MaxRecord || h.payload > MaxRecord || h.size() > end-at {
 		return scanned{}, false, nil
 	}
 	r := scanned{recordHeader: h, at: Location{
 		file: s.header.number, offset: at, data: h.data, payload: h.payload, pad: h.pad, seed: seed,
 	}}
-	if h.data > 0 {
-		if b, err = s.part(at+recordBytes, int64(h.data)); err != nil {
-			return scanned{}, false, err
-		}
-		sum = crc32.Update(sum, castagnoli, b)
-		r.body = s.keep(b)
-	}
-	payload := at + recordBytes + int64(h.data) + int64(h.pad)
-	if h.kind == kindState && h.payload > 0 {
-		if b, err = s.part(payload, int64(h.payload)); err != nil {
-			return scanned{}, false, err
-		}
-		sum = crc32.Update(sum, castagnoli, b)
-		r.value = s.keep(b)
-	} else if sum, err = s.sum(sum, payload, int64(h.payload)); err != nil {
+	if b, err = s.part(at, recordBytes+int64(h.data)); err != nil {
 		return scanned{}, false, err
 	}
+	sum := crc32.Update(seed, castagnoli, b[4:])
 	if sum != want && !mutant.On("wal-torn-tail-accepted") {
 		return scanned{}, false, nil
 	}
-	return r, true, nil
+	r.body = s.keep(b[recordBytes:])
+	payload := at + recordBytes + int64(h.data) + int64(h.pad)
+	switch {
+	case h.kind == kindState && h.payload > 0:
+		if b, err = s.part(payload, int64(h.payload)); err != nil {
+			return scanned{}, false, err
+		}
+		sum = crc32.Update(seed, castagnoli, b)
+		r.value = s.keep(b)
+	case payloads:
+		if sum, err = s.sum(seed, payload, int64(h.payload)); err != nil {
+			return scanned{}, false, err
+		}
+	default:
+		sum = h.payloadSum
+	}
+	return r, sum == h.payloadSum || mutant.On("wal-torn-tail-accepted"), nil
 }
 
 // laterGroup looks behind what could be read for a group of this use of the file with a sequence of at least the given

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 
 	"millrace/node/host"
@@ -15,6 +14,7 @@ type staging struct {
 	chunks []*host.Buffer
 	slices [][]byte // the chunks as they are written, kept to save the allocation
 	size   int64    // bytes put so far
+	head   [recordBytes]byte
 }
 
 // chunkBytes is the size of a chunk, 256 KiB for groups of the usual size. Small groups touch only the beginning of the
@@ -75,16 +75,13 @@ func (s *staging) finish(h groupHeader) [][]byte {
 
 // record puts a record and returns where in the group it begins. The parts are its payload.
 func (s *staging) record(seed uint32, h recordHeader, data []byte, parts [][]byte) int64 {
-	var head [recordBytes]byte
-	h.put(head[:])
-	sum := crc32.Update(seed, castagnoli, head[4:])
-	sum = crc32.Update(sum, castagnoli, data)
+	h.payloadSum = seed
 	for _, p := range parts {
-		sum = crc32.Update(sum, castagnoli, p)
+		h.payloadSum = crc32.Update(h.payloadSum, castagnoli, p)
 	}
-	binary.LittleEndian.PutUint32(head[:], sum)
+	h.put(s.head[:], seed, data)
 	at := s.size
-	s.put(head[:])
+	s.put(s.head[:])
 	s.put(data)
 	s.zero(int64(h.pad))
 	for _, p := range parts {
