@@ -129,6 +129,13 @@ type reading struct {
 	last      *file  // that has the last group
 	oldest    uint64 // number of the file that has the first one
 	empty     []uint64
+	rests     []rest // of the last file with a group, and of those after it
+}
+
+// rest is what of a file could not be read as groups.
+type rest struct {
+	file   *file
+	offset int64
 }
 
 // file reads the next file.
@@ -155,18 +162,19 @@ func (r *reading) file(number uint64) error {
 		offset = next
 		groups++
 	}
-	if groups > 0 {
+	if groups == 0 {
+		r.empty = append(r.empty, number)
+	} else {
 		if r.last == nil {
 			r.oldest = number
 		}
-		r.last = f
-	} else {
-		r.empty = append(r.empty, number)
+		r.last, r.rests = f, r.rests[:0]
 	}
+	r.rests = append(r.rests, rest{f, offset})
 	if groups > 0 || r.endName == "" {
 		r.endName, r.endOffset = name, offset
 	}
-	return r.checkRest(name, offset)
+	return nil
 }
 
 // open opens a file of the log and checks its header.
@@ -233,17 +241,22 @@ func (r *reading) group(offset int64) (int64, error) {
 	return offset + roundUp(g.length), nil
 }
 
-// checkRest refuses a file in which a group follows one that cannot be read: it was written after that one was durable.
-func (r *reading) checkRest(name string, offset int64) error {
+// checkRests refuses the log when behind its end there is a group: it was written after what could not be read had
+// become durable. In files before the last one with a group, the numbers of the groups have shown that.
+func (r *reading) checkRests() error {
 	if mutant.On("wal-recycled-group-accepted") {
 		return nil
 	}
-	later, found, err := r.scanner.laterGroup(offset+host.Align, 0)
-	if err != nil {
-		return err
-	}
-	if found {
-		return fmt.Errorf("%w: %s has a bad group at offset %d, and a good one behind it at offset %d: acknowledged records are lost, take them from a replica or a backup", ErrCorrupt, name, offset, later)
+	for _, rest := range r.rests {
+		r.scanner.header = rest.file.header
+		r.scanner.reset(rest.file.handle, rest.file.name, rest.file.header.size)
+		later, found, err := r.scanner.laterGroup(rest.offset + host.Align)
+		if err != nil {
+			return err
+		}
+		if found {
+			return fmt.Errorf("%w: %s has a bad group at offset %d, and a good one behind it at offset %d: acknowledged records are lost, take them from a replica or a backup", ErrCorrupt, rest.file.name, rest.offset, later)
+		}
 	}
 	return nil
 }
@@ -251,6 +264,9 @@ func (r *reading) checkRest(name string, offset int64) error {
 // finish checks the whole, makes it durable, and gives files without any group to the keeper.
 func (r *reading) finish() ([]RecoveredShard, error) {
 	w := r.w
+	if err := r.checkRests(); err != nil {
+		return nil, err
+	}
 	w.written = r.sequence
 	if r.last != nil {
 		if r.oldest > r.first {

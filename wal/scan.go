@@ -191,16 +191,11 @@ func (s *scanner) record(seed uint32, at, end int64, payloads bool) (scanned, bo
 	return r, sum == h.payloadSum || mutant.On("wal-torn-tail-accepted"), nil
 }
 
-// laterGroup looks behind what could be read for a group of this use of the file with a sequence of at least the given
-// one. It was written after what could not be read had become durable.
-func (s *scanner) laterGroup(offset int64, sequence uint64) (int64, bool, error) {
+// laterGroup looks from an offset on for a group of this use of the file.
+func (s *scanner) laterGroup(offset int64) (int64, bool, error) {
 	for ; offset < s.header.size; offset += host.Align {
-		h, ok, err := s.groupAt(offset)
-		if err != nil {
-			return 0, false, err
-		}
-		if ok && h.sequence >= sequence {
-			return offset, true, nil
+		if _, ok, err := s.groupAt(offset); err != nil || ok {
+			return offset, ok, err
 		}
 	}
 	return 0, false, nil
