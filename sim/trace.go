@@ -64,3 +64,6 @@ func (w *World) note(format string, args ...any) {
 		fmt.Fprintf(t.out, "%d %12d "+format+"\n", append([]any{t.events, w.now}, args...)...)
 	}
 }
+
+// Note writes a line to the trace, if one is written, for people. It does not change the hash.
+func (w *World) Note(format string, args ...any) { w.note(format, args...) }

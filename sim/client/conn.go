@@ -25,6 +25,7 @@ type Answer struct {
 // Call is a request under way.
 type Call struct {
 	done        *host.Future[Answer]
+	conn        *conn
 	key         int16
 	version     int16
 	correlation int32
@@ -76,7 +77,7 @@ func dial(h host.Host, addr, name string, deadline host.Instant) (*conn, error) 
 // send sends a request. answered is false for a Produce with acks=0.
 func (x *conn) send(m wire.Message, version int16, deadline host.Instant, answered bool) *Call {
 	x.correlation++
-	call := &Call{done: host.NewFuture[Answer](x.h.Tasks), key: m.APIKey(), version: version, correlation: x.correlation, deadline: deadline}
+	call := &Call{conn: x, done: host.NewFuture[Answer](x.h.Tasks), key: m.APIKey(), version: version, correlation: x.correlation, deadline: deadline}
 	header := wire.RequestHeader{APIKey: m.APIKey(), APIVersion: version, CorrelationID: x.correlation, ClientID: &x.name}
 	parts, err := wire.EncodeRequest(nil, header, m)
 	if err != nil {

@@ -13,7 +13,7 @@ type Position struct {
 	Topic     string
 	Partition int32
 	Offset    int64 // the next one
-	// High, Start and Stable are what the broker said last.
+	// High, Start and Stable are what the broker said last; -1 where its version of the answer does not say.
 	High, Start, Stable int64
 
 	id   wire.UUID
@@ -166,10 +166,7 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 			p := f.positions[i]
 			d := Delivery{Position: p, From: p.Offset, To: p.Offset, Code: part.ErrorCode}
 			if part.ErrorCode == wire.ErrNone {
-				p.High, p.Stable = part.HighWatermark, part.LastStableOffset
-				if part.LogStartOffset >= 0 {
-					p.Start = part.LogStartOffset
-				}
+				p.High, p.Stable, p.Start = part.HighWatermark, part.LastStableOffset, part.LogStartOffset
 				var err error
 				if d.Records, d.To, err = decode(part.Records.Bytes(), p.Offset, f.c.o.Coders); err != nil {
 					f.c.violated(&Violation{fmt.Sprintf("Fetch of %s-%d at %d: %v", p.Topic, p.Partition, p.Offset, err)})

@@ -233,7 +233,7 @@ func (p *Producer) launchOne() bool {
 		taken[b.lane()] = true
 		take = append(take, b)
 	}
-	if len(take) == 0 || p.flyingTo(addr) >= inFlight {
+	if len(take) == 0 || p.flyingTo(addr) >= inFlight || p.interrupted(addr) {
 		return false
 	}
 	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })
@@ -286,6 +286,14 @@ func (p *Producer) flyingTo(addr string) int {
 		}
 	}
 	return n
+}
+
+// interrupted says that a request is under way on a connection that has ended. Nothing may overtake it on another one:
+// to a broker that knows nothing of the producer yet, a later sequence looks like the first.
+func (p *Producer) interrupted(addr string) bool {
+	return slices.ContainsFunc(p.flying, func(r *request) bool {
+		return r.addr == addr && (r.call.conn != p.c.conns[addr] || !r.call.conn.alive())
+	})
 }
 
 // message is the request that carries some batches.

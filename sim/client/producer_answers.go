@@ -34,6 +34,7 @@ func (p *Producer) identify() bool {
 		p.c.h.Clock.Sleep(backoff(p.attempt))
 		return false
 	}
+	p.c.h.Log.Debug("producer id", "client", p.c.o.Name, "id", p.id, "epoch", p.epoch)
 	// Sequences begin anew. What may have been appended under the old ones cannot be sent again.
 	p.stale = false
 	clear(p.sequences)
@@ -123,6 +124,10 @@ func (c *Client) topicID(name string) wire.UUID {
 // settleOne takes the answer for one batch.
 func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceResponse) {
 	code := r.ErrorCode
+	if code != wire.ErrNone {
+		p.c.h.Log.Debug("produce", "client", p.c.o.Name, "topic", b.Topic, "partition", b.Partition, "sequence", b.sequence,
+			"attempts", b.Attempts, "code", code.String())
+	}
 	switch {
 	case code == wire.ErrNone:
 		b.Offset, b.Time = r.BaseOffset, r.LogAppendTimeMs

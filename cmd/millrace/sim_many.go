@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// kinds of workers for --twice: the second one collects garbage as often as it can, on other threads.
+var workerEnvironments = [][]string{{"GOGC=200", "GOMAXPROCS=1"}, {"GOGC=20", "GOMAXPROCS=3"}}
+
+// pool runs seeds in several processes.
+type pool struct {
+	ctx  context.Context
+	jobs int
+}
+
+// each runs every seed that next gives in processes of a kind, and hands the results to took, one at a time. It ends
+// when next gives no more.
+func (p pool) each(kind workerKind, next func() (uint64, bool), took func(simReport)) error {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for range max(1, p.jobs) {
+		all.Go(func() {
+			var w *worker
+			defer func() {
+				if w != nil {
+					w.stop()
+				}
+			}()
+			for {
+				mu.Lock()
+				seed, more := next()
+				more = more && failed == nil && p.ctx.Err() == nil
+				mu.Unlock()
+				if !more {
+					return
+				}
+				if w == nil {
+					var err error
+					if w, err = startWorker(p.ctx, kind); err != nil {
+						mu.Lock()
+						failed = err
+						mu.Unlock()
+						return
+					}
+				}
+				r, ok := w.run(seed)
+				if !ok {
+					w = nil
+				}
+				mu.Lock()
+				if p.ctx.Err() == nil {
+					took(r)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if failed == nil {
+		failed = p.ctx.Err()
+	}
+	return failed
+}
+
+// counter gives the seeds from a first to a last one.
+func counter(from, to uint64) func() (uint64, bool) {
+	next, done := from, false
+	return func() (uint64, bool) {
+		if done || next > to {
+			return 0, false
+		}
+		seed := next
+		done = seed == to
+		next++
+		return seed, true
+	}
+}
+
+// summary adds up results.
+type summary struct {
+	runs, acked, crashes int
+	virtual, real        time.Duration
+	fired                map[string]int
+}
+
+func (x *summary) add(r simReport) {
+	x.runs++
+	x.acked += r.Acked
+	x.crashes += r.Crashes
+	x.virtual += r.Virtual
+	x.real += r.Real
+	for _, kind := range slices.Sorted(maps.Keys(r.Fired)) {
+		x.fired[kind] += r.Fired[kind]
+	}
+}
+
+// simMany runs seeds in several processes, each once or twice, and ends with how many passed.
+func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) error {
+	began := time.Now()
+	first := make(map[uint64]simReport)
+	failed := make(map[uint64]string)
+	total := &summary{fired: make(map[string]int)}
+	fail := func(r simReport, what string) {
+		if failed[r.Seed] == "" {
+			failed[r.Seed] = what
+			s.note("seed %d FAILED: %s", r.Seed, what)
+		}
+	}
+	var mu sync.Mutex
+	took := func(r simReport) {
+		mu.Lock()
+		defer mu.Unlock()
+		total.add(r)
+		if r.Error != "" {
+			fail(r, r.Error)
+		}
+		before, again := first[r.Seed]
+		if !again {
+			first[r.Seed] = r
+			return
+		}
+		if before.Hash != r.Hash || before.Events != r.Events {
+			fail(r, differ(before, r))
+		}
+		first[r.Seed] = simReport{Hash: r.Hash}
+	}
+	environments := workerEnvironments[:1]
+	if f.twice {
+		environments = workerEnvironments
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(environments))
+	for i, env := range environments {
+		jobs := max(1, (f.jobs+i)/len(environments))
+		all.Go(func() {
+			errs[i] = pool{ctx, jobs}.each(workerKind{f.mutant, env}, counter(from, to), took)
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	took2 := time.Since(began)
+	seeds := int(to - from + 1)
+	s.note("%d runs, %d records acknowledged, %d crashes; %v simulated in %v (%.0f times real time; %.1f ms of one core a run)", total.runs,
+		total.acked, total.crashes, total.virtual.Round(time.Second), took2.Round(time.Millisecond), total.virtual.Seconds()/took2.Seconds(),
+		total.real.Seconds()*1000/float64(total.runs))
+	s.note("faults: %s", faults(total.fired))
+	for _, seed := range slices.Sorted(maps.Keys(failed)) {
+		s.note("failed: millrace sim --seed %d", seed)
+	}
+	if s.json {
+		if err := s.printJSON(map[string]any{"passed": seeds - len(failed), "failed": len(failed), "failures": failed, "fired": total.fired}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "%d passed, %d failed\n", seeds-len(failed), len(failed))
+	}
+	if len(failed) > 0 {
+		return &failure{exit: exitFailed, message: fmt.Sprintf("%d seeds failed", len(failed))}
+	}
+	return nil
+}
+
+// differ says where two runs of a seed parted.
+func differ(a, b simReport) string {
+	for i := range min(len(a.Trail), len(b.Trail)) {
+		if a.Trail[i] != b.Trail[i] {
+			return fmt.Sprintf("two processes differ between the events %d and %d (hashes %s and %s); see --trace and --trace-from", i*1000, (i+1)*1000, a.Hash, b.Hash)
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("two processes differ after %d and %d events: hashes %s and %s", a.Events, b.Events, a.Hash, b.Hash))
+}

@@ -1,0 +1,72 @@
+package trial
+
+import (
+	"time"
+
+	"millrace/sim"
+	"millrace/sim/client"
+)
+
+// finale reads everything, stops the broker in order, and reads everything again after another start.
+func (t *trial) finale() {
+	if !t.readEverything("at the end") {
+		return
+	}
+	if !t.broker.stop() {
+		return
+	}
+	t.broker.node.Crash(sim.Pick(t.world.Draws("finale"), sim.Kill, sim.Power))
+	t.broker.boot()
+	t.readEverything("after a stop and another start")
+}
+
+// readEverything reads each partition from its start to its end with a new client, and checks the whole.
+func (t *trial) readEverything(when string) bool {
+	c := t.newClient("reader "+when, false)
+	defer c.Close()
+	f := client.NewFetcher(c, client.FetchOptions{MaxWait: 10 * time.Millisecond, MinBytes: 1, MaxBytes: 8 << 20, PartitionMaxBytes: 1 << 20})
+	r := &reader{who: 99, client: c, fetcher: f}
+	deadline := t.host.Clock.Now().Add(patience)
+	starts, ends := make(map[*partitionLog]int64), make(map[*partitionLog]int64)
+	for _, l := range t.partitions() {
+		err := c.Retry(deadline, func() error {
+			b := t.oracle.bounds(l)
+			start, _, err := c.ListOffset(l.topic.plan.Name, l.index, client.Earliest)
+			if err != nil {
+				return err
+			}
+			end, _, err := c.ListOffset(l.topic.plan.Name, l.index, client.Latest)
+			if err != nil {
+				return err
+			}
+			t.oracle.watermarks(l, b, end, start, "ListOffsets "+when)
+			starts[l], ends[l] = start, end
+			return nil
+		})
+		if err != nil {
+			t.failf("%v: %s: list offsets: %w", l, when, err)
+			return false
+		}
+	}
+	r.readAll(t.partitions())
+	for {
+		left := 0
+		for _, x := range r.list {
+			if x.position.Offset < ends[x.log] {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		if t.host.Clock.Now() > deadline {
+			t.failf("%s: %d partitions cannot be read to their end", when, left)
+			return false
+		}
+		t.poll(r) // an error is tried again until the deadline
+	}
+	for _, x := range r.list {
+		t.oracle.checkLog(x.log, max(starts[x.log], x.log.start), ends[x.log])
+	}
+	return true
+}

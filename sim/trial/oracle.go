@@ -1,0 +1,244 @@
+package trial
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"millrace/linearizability"
+	"millrace/net/wire"
+	"millrace/node/host"
+	"millrace/sim/client"
+)
+
+// oracle knows what was sent, what was acknowledged and what was read, and compares. It is no task's and is never
+// yielded in.
+type oracle struct {
+	trial   *trial
+	acked   int
+	reads   int
+	values  map[recordID]*sent
+	history []linearizability.Operation
+}
+
+// recordID names a record of the load: who sent it, and the how many-th it was.
+type recordID struct {
+	producer uint32
+	count    uint32
+}
+
+func (r recordID) String() string { return fmt.Sprintf("%d:%d", r.producer, r.count) }
+
+// sent is a record that was given to a producer.
+type sent struct {
+	log       *partitionLog
+	batch     *client.Batch
+	hash      uint64
+	timestamp int64
+	offset    int64 // where it was seen or acknowledged, -1 before
+	producer  *producerState
+}
+
+// producerState is what the checks need to know of a producer.
+type producerState struct {
+	number uint32
+	count  uint32
+	acks   int16
+}
+
+// topicState is one life of a topic.
+type topicState struct {
+	plan       TopicPlan
+	id         wire.UUID
+	partitions int32
+	logs       []*partitionLog
+	deleted    bool
+}
+
+// partitionLog is what is known of one partition.
+type partitionLog struct {
+	topic   *topicState
+	index   int32
+	records map[int64]*seen
+	batches []*client.Batch
+	high    int64 // no answer to a later request may be below it
+	start   int64
+	ends    int64 // the end that acknowledgements of acks=all prove
+	// mayStart is how far the log start may have moved.
+	mayStart  int64
+	limitless bool // retention may move it anywhere below the high watermark
+}
+
+// seen is what an offset holds, once it was acknowledged or read.
+type seen struct {
+	id    recordID
+	epoch int32 // -1 as long as it was only acknowledged
+	time  int64
+}
+
+func newOracle(t *trial) *oracle {
+	return &oracle{trial: t, values: make(map[recordID]*sent)}
+}
+
+func newTopicState(p TopicPlan, id wire.UUID, partitions int32) *topicState {
+	s := &topicState{plan: p, id: id, partitions: partitions}
+	for i := range int32(8) { // with room for CreatePartitions
+		l := &partitionLog{topic: s, index: i, records: make(map[int64]*seen)}
+		for c := 0; c < len(p.Configs); c += 2 {
+			l.limitless = l.limitless || strings.HasPrefix(p.Configs[c], "retention.")
+		}
+		s.logs = append(s.logs, l)
+	}
+	return s
+}
+
+func (l *partitionLog) String() string { return l.topic.plan.Name + "-" + strconv.Itoa(int(l.index)) }
+
+// value is the content of a record: its id, its place, and filling that is known from them.
+func value(id recordID, size int64) []byte {
+	b := fmt.Appendf(nil, "%d:%d:", id.producer, id.count)
+	for i := len(b); i < int(size); i++ {
+		b = append(b, byte('a'+(uint32(i)*7+id.count+id.producer*31)%26))
+	}
+	return b
+}
+
+func parseValue(b []byte) (recordID, bool) {
+	parts := strings.SplitN(string(b), ":", 3)
+	if len(parts) != 3 {
+		return recordID{}, false
+	}
+	producer, err := strconv.ParseUint(parts[0], 10, 32)
+	count, err2 := strconv.ParseUint(parts[1], 10, 32)
+	return recordID{uint32(producer), uint32(count)}, err == nil && err2 == nil
+}
+
+func hashOf(key, value []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(key)
+	h.Write([]byte{0})
+	h.Write(value)
+	return h.Sum64()
+}
+
+// sending notes that a batch is given to a producer.
+func (o *oracle) sending(p *producerState, l *partitionLog, b *client.Batch, ids []recordID) {
+	l.batches = append(l.batches, b)
+	for i, r := range b.Records {
+		o.values[ids[i]] = &sent{log: l, batch: b, hash: hashOf(r.Key, r.Value), timestamp: r.Timestamp, offset: -1, producer: p}
+	}
+}
+
+// finished takes the outcome of a batch.
+func (o *oracle) finished(p *producerState, l *partitionLog, b *client.Batch, ids []recordID) {
+	defer o.trial.changed.Wake()
+	o.trial.world.Note("oracle: %v: batch of %v (%d records) %v at %d: %v", l, ids[0], len(ids), b.Outcome, b.Offset, b.Err)
+	for _, id := range ids {
+		if s := o.values[id]; b.Outcome == client.Refused && s.offset >= 0 {
+			o.trial.failf("%v: record %v was refused (%v) and is at offset %d", l, id, b.Err, s.offset)
+		}
+	}
+	o.record(p, l, b)
+	if b.Outcome != client.Acked {
+		return
+	}
+	o.acked += len(ids)
+	if b.Offset < 0 {
+		return // the broker only said that it has it
+	}
+	for i, id := range ids {
+		o.place(l, b.Offset+int64(i), id, -1, b.Time, "acknowledged")
+	}
+	if p.acks == -1 {
+		l.ends = max(l.ends, b.Offset+int64(len(ids)))
+	}
+}
+
+// place notes that an offset holds a record, and that it always did.
+func (o *oracle) place(l *partitionLog, offset int64, id recordID, epoch int32, at int64, how string) {
+	have := l.records[offset]
+	s := o.values[id]
+	switch {
+	case have != nil && have.id != id:
+		o.trial.failf("%v: offset %d holds record %v, and now %v (%s)", l, offset, have.id, id, how)
+		return
+	case s.offset >= 0 && s.offset != offset:
+		o.trial.failf("%v: record %v is at offset %d and at %d (%s)", l, id, s.offset, offset, how)
+		return
+	case have == nil:
+		have = &seen{id: id, epoch: -1, time: -1}
+		l.records[offset] = have
+	}
+	s.offset = offset
+	if epoch >= 0 {
+		if have.epoch >= 0 && have.epoch != epoch {
+			o.trial.failf("%v: offset %d had leader epoch %d, and now %d", l, offset, have.epoch, epoch)
+		}
+		have.epoch = epoch
+	}
+	if at >= 0 && l.topic.plan.AppendTime {
+		if have.time >= 0 && have.time != at {
+			o.trial.failf("%v: offset %d had time %d, and now %d (%s)", l, offset, have.time, at, how)
+		}
+		have.time = at
+	}
+}
+
+// bounds is what an answer to a request that starts now must at least say.
+type bounds struct {
+	high, start int64
+	called      host.Instant
+}
+
+func (o *oracle) bounds(l *partitionLog) bounds {
+	return bounds{high: max(l.high, l.ends), start: l.start, called: o.trial.host.Clock.Now()}
+}
+
+// watermarks takes what an answer says of a partition's ends. high or start is -1 when it does not say.
+func (o *oracle) watermarks(l *partitionLog, b bounds, high, start int64, what string) {
+	o.trial.world.Note("oracle: %v: %s: start %d, end %d; at least %d and %d", l, what, start, high, b.start, b.high)
+	if high >= 0 && high < b.high {
+		o.trial.failf("%v: %s says that the log ends at %d, %d was seen before", l, what, high, b.high)
+	}
+	if start >= 0 && start < b.start {
+		o.trial.failf("%v: %s says that the log starts at %d, %d was seen before", l, what, start, b.start)
+	}
+	if high >= 0 && start > high {
+		o.trial.failf("%v: %s says that the log starts at %d and ends at %d", l, what, start, high)
+	}
+	if !l.limitless && start > l.mayStart {
+		o.trial.failf("%v: %s says that the log starts at %d, nothing may have moved it beyond %d", l, what, start, l.mayStart)
+	}
+	l.high, l.start = max(l.high, high), max(l.start, start)
+}
+
+// read takes what a fetch brought.
+func (o *oracle) read(l *partitionLog, d client.Delivery) {
+	for _, r := range d.Records {
+		o.trial.world.Note("oracle: %v: %d holds %.12q", l, r.Offset, r.Value)
+	}
+	if int64(len(d.Records)) != d.To-d.From {
+		o.trial.failf("%v: offsets %d to %d hold %d records", l, d.From, d.To, len(d.Records))
+	}
+	for i, r := range d.Records {
+		o.reads++
+		id, ok := parseValue(r.Value)
+		s := o.values[id]
+		switch {
+		case r.Offset != d.From+int64(i):
+			o.trial.failf("%v: offset %d where %d was expected", l, r.Offset, d.From+int64(i))
+			return
+		case !ok || s == nil || s.log != l || s.hash != hashOf(r.Key, r.Value):
+			o.trial.failf("%v: offset %d holds what nobody sent there: key %q, value %.60q", l, r.Offset, r.Key, r.Value)
+			return
+		case s.batch.Outcome == client.Refused:
+			o.trial.failf("%v: offset %d holds record %v, which was refused: %v", l, r.Offset, id, s.batch.Err)
+			return
+		case !l.topic.plan.AppendTime && r.Timestamp != s.timestamp:
+			o.trial.failf("%v: offset %d has time %d, it was sent with %d", l, r.Offset, r.Timestamp, s.timestamp)
+			return
+		}
+		o.place(l, r.Offset, id, r.Epoch, r.Timestamp, "read")
+	}
+}

@@ -1,0 +1,201 @@
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"millrace/node"
+	"millrace/sim"
+)
+
+// Plan is everything that a trial does besides the inner draws of its world.
+type Plan struct {
+	Seed    uint64
+	Target  int // acknowledged records at which the load may end
+	World   WorldPlan
+	Broker  node.Config
+	Topics  []TopicPlan
+	Actors  []ActorPlan
+	Crashes []CrashPlan
+}
+
+// WorldPlan are the options of the world.
+type WorldPlan struct {
+	Keep       float64 // 0: drawn by the world
+	Priorities bool
+	Spurious   float64
+	Net        sim.NetProfile
+	SlowDisks  float64
+	FailSyncs  float64
+	Clogs      int
+	WallJumps  int
+	Drift      int64
+}
+
+// TopicPlan is a topic of the load.
+type TopicPlan struct {
+	Name       string
+	Partitions int32
+	Configs    []string // name and value in turn
+	// Empties says that records may go: by retention or DeleteRecords.
+	Empties bool
+	// AppendTime says that the broker sets the timestamps.
+	AppendTime bool
+}
+
+// ActorPlan is one client.
+type ActorPlan struct {
+	Kind       string // producer, consumer, admin, offsets
+	Idempotent bool
+	Acks       int16
+	Depth      int   // batches that wait at most
+	Records    int64 // per batch at most
+	Bytes      int64 // per record at most
+	Pause      time.Duration
+	Sessions   bool
+	Codec      int
+	OldVersion bool // draws API versions instead of using the highest
+}
+
+// CrashPlan is one crash.
+type CrashPlan struct {
+	// After is how many more records are acknowledged before it is armed. AtStart arms it together with the start that
+	// follows the crash before it, so that it strikes recovery.
+	After   int
+	AtStart bool
+	At      sim.CrashPoint
+	Down    time.Duration
+}
+
+// String is the plan as JSON.
+func (p *Plan) String() string {
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return fmt.Sprint(err)
+	}
+	return string(b)
+}
+
+// Draw makes the plan of a seed.
+func Draw(seed uint64) *Plan {
+	d := sim.NewDraws(seed, "plan")
+	p := &Plan{Seed: seed, Target: 200 + int(d.Below(60))}
+	p.World = drawWorld(sim.NewDraws(seed, "plan/world"))
+	p.Broker = drawBroker(sim.NewDraws(seed, "plan/broker"))
+	p.Topics = drawTopics(sim.NewDraws(seed, "plan/topics"))
+	p.Actors = drawActors(sim.NewDraws(seed, "plan/actors"))
+	p.Crashes = drawCrashes(sim.NewDraws(seed, "plan/crashes"), p.Target)
+	return p
+}
+
+// drawWorld switches most kinds of fault off, and the rest on at any strength.
+func drawWorld(d *sim.Draws) WorldPlan {
+	var w WorldPlan
+	some := func(p, low, high float64) float64 {
+		if !d.Chance(p) {
+			return 0
+		}
+		return low + (high-low)*float64(d.Below(1000))/1000
+	}
+	w.Priorities = d.Chance(0.2)
+	w.Spurious = some(0.3, 0.001, 0.05)
+	w.SlowDisks = some(0.5, 0.001, 0.1)
+	w.FailSyncs = some(0.1, 0.0005, 0.005)
+	w.Net = sim.NetProfile{Refuse: some(0.3, 0.01, 0.3), Reset: some(0.4, 0.05, 0.6), ResetWithin: d.Skewed(1000, 100_000),
+		Small: some(0.5, 0.1, 1), Slow: some(0.3, 0.001, 0.1)}
+	if d.Chance(0.3) {
+		w.Clogs = 1 + int(d.Below(3))
+	}
+	if d.Chance(0.3) {
+		w.WallJumps = 1 + int(d.Below(3))
+	}
+	if d.Chance(0.5) {
+		w.Drift = d.Between(-5000, 5000)
+	}
+	return w
+}
+
+// drawBroker makes everything small, so that files roll and checkpoints pass every few operations.
+func drawBroker(d *sim.Draws) node.Config {
+	wal := d.Skewed(64<<10, 512<<10) &^ 4095
+	c := node.Config{Listen: "n1:9092", NodeID: 1, Lanes: int(d.Between(1, 3)),
+		WALFileBytes: wal, WALFirstBytes: max(16<<10, wal/4) &^ 4095, WALMaxBytes: wal * d.Between(4, 8),
+		CheckpointBytes: d.Skewed(16<<10, wal), CheckpointInterval: time.Duration(d.Skewed(20, 2000)) * time.Millisecond,
+		CacheBytes: d.Skewed(16<<10, 1<<20), SmallestChunkBytes: 4096, LargestChunkBytes: 4096 << d.Below(4),
+		IndexInterval: int(d.Skewed(64, 4096)), SegmentBytes: d.Skewed(400, 8<<10),
+		RetentionInterval: time.Duration(d.Skewed(50, 3000)) * time.Millisecond,
+		ReserveHigh:       1, ReserveLow: 1,
+		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(d.Between(1, 3))},
+	}
+	return c
+}
+
+func drawTopics(d *sim.Draws) []TopicPlan {
+	topics := make([]TopicPlan, d.Between(1, 3))
+	for i := range topics {
+		t := TopicPlan{Name: fmt.Sprintf("t%d", i), Partitions: int32(d.Between(1, 3)), Empties: d.Chance(0.5)}
+		if d.Chance(0.25) {
+			t.AppendTime = true
+			t.Configs = append(t.Configs, "message.timestamp.type", "LogAppendTime")
+		}
+		if t.Empties && d.Chance(0.5) {
+			t.Configs = append(t.Configs, "retention.bytes", fmt.Sprint(d.Skewed(2000, 50_000)))
+		}
+		topics[i] = t
+	}
+	return topics
+}
+
+func drawActors(d *sim.Draws) []ActorPlan {
+	var actors []ActorPlan
+	for i := range d.Between(2, 4) {
+		a := ActorPlan{Kind: "producer", Idempotent: d.Chance(0.7), Acks: -1, Depth: int(d.Between(1, 8)), Records: d.Skewed(1, 12),
+			Bytes: d.Skewed(20, 1500), Pause: time.Duration(d.Skewed(300, 30_000)) * time.Microsecond, OldVersion: d.Chance(0.3)}
+		if !a.Idempotent {
+			a.Acks = sim.Pick[int16](d, -1, -1, 1, 1, 0)
+		}
+		if a.Acks == 0 {
+			a.Pause += 5 * time.Millisecond // nothing else holds it back
+		}
+		if i == 0 {
+			a.Acks, a.Idempotent = -1, true
+		}
+		if d.Chance(0.2) {
+			a.Codec = int(d.Between(1, 4))
+		}
+		actors = append(actors, a)
+	}
+	for range d.Between(1, 2) {
+		actors = append(actors, ActorPlan{Kind: "consumer", Sessions: d.Chance(0.6), OldVersion: d.Chance(0.3),
+			Pause: time.Duration(d.Skewed(1, 20_000)) * time.Microsecond, Bytes: d.Skewed(100, 1<<20)})
+	}
+	if d.Chance(0.7) {
+		actors = append(actors, ActorPlan{Kind: "admin", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(5000, 200_000)) * time.Microsecond})
+	}
+	if d.Chance(0.5) {
+		actors = append(actors, ActorPlan{Kind: "offsets", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(1000, 50_000)) * time.Microsecond})
+	}
+	return actors
+}
+
+func drawCrashes(d *sim.Draws, target int) []CrashPlan {
+	crashes := make([]CrashPlan, d.Between(2, 4))
+	share := target / (len(crashes) + 1)
+	for i := range crashes {
+		c := CrashPlan{After: int(d.Between(1, int64(share))), Down: time.Duration(d.Skewed(1000, 300_000)) * time.Microsecond}
+		c.At.How = sim.Pick(d, sim.Power, sim.Power, sim.Power, sim.Kill)
+		c.At.Point = sim.Pick(d, sim.PointYield, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointSync, sim.PointSynced, sim.PointName)
+		switch c.At.Point {
+		case sim.PointYield:
+			c.At.Count = uint64(d.Skewed(1, 20_000))
+		case sim.PointName:
+			c.At.Count = uint64(d.Skewed(1, 8))
+		default:
+			c.At.Count = uint64(d.Skewed(1, 30))
+		}
+		c.AtStart = i > 0 && d.Chance(0.2)
+		crashes[i] = c
+	}
+	return crashes
+}

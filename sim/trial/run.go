@@ -1,0 +1,298 @@
+package trial
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"millrace/node/host"
+	"millrace/partition/batch"
+	"millrace/sim"
+	"millrace/sim/client"
+)
+
+// What a trial must have reached to count.
+const (
+	leastAcked       = 200
+	leastCrashes     = 2
+	leastRolls       = 1
+	leastCheckpoints = 1
+)
+
+// ErrEmpty is the failure of a trial that reached too little to show anything.
+var ErrEmpty = errors.New("the trial shows nothing")
+
+// Options of a run.
+type Options struct {
+	// Trace gets a line for each event from number TraceFrom on; Log what the nodes log.
+	Trace     io.Writer
+	TraceFrom uint64
+	Log       io.Writer
+	// History, if not nil, gets the operations that were checked for linearizability, as JSON lines.
+	History io.Writer
+	// Plan replaces the plan that is drawn from the seed.
+	Plan *Plan
+}
+
+// Result is what came of a trial.
+type Result struct {
+	Seed   uint64
+	Plan   *Plan
+	Err    error
+	Hash   uint64
+	Events uint64
+	Steps  uint64
+	Trail  []uint64
+	// Virtual is the simulated time, Real how long it took.
+	Virtual, Real time.Duration
+	Fired         map[string]int
+
+	Acked, Read, Crashes, Rolls, Checkpoints, Operations int
+}
+
+// trial is the state of a run.
+type trial struct {
+	plan    *Plan
+	world   *sim.World
+	broker  *broker
+	oracle  *oracle
+	coders  *batch.Coders
+	host    host.Host // of the clients' node
+	clients *sim.Node
+
+	stop     bool // the load shall end
+	working  int  // actors that have not ended
+	changed  host.Waiter
+	topics   []*topicState
+	sequence uint64 // numbers producers
+	restarts int    // starts after the process had ended by itself
+	crashes  int    // of the plan
+}
+
+// coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
+var coders = batch.NewCoders()
+
+// Run carries out the trial of a seed. The result does not depend on anything but the seed and the program.
+func Run(seed uint64, o Options) Result {
+	began := realTime()
+	plan := o.Plan
+	if plan == nil {
+		plan = Draw(seed)
+	}
+	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
+		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
+	t := &trial{plan: plan, world: w, coders: coders}
+	t.oracle = newOracle(t)
+	t.setFaults(true)
+	n := w.AddNode("n1")
+	n.Drift = plan.World.Drift
+	t.broker = &broker{trial: t, node: n}
+	t.clients = w.AddNode("c")
+	t.clients.Boot(func(h host.Host) {
+		t.host, t.changed = h, h.Tasks.NewWaiter()
+		t.drive()
+		w.Stop()
+	})
+	err := w.Run()
+	if err != nil {
+		err = fmt.Errorf("%w\nat %v:\n%s", err, w.Now(), w.Parked())
+	}
+	r := Result{Seed: seed, Plan: plan, Err: err, Hash: w.Hash(), Events: w.Events(), Steps: w.Steps(), Trail: w.Trail(), Virtual: w.Now(),
+		Fired: w.Fired(), Acked: t.oracle.acked, Read: t.oracle.reads}
+	r.Crashes = t.crashes
+	r.Rolls, r.Checkpoints = rolls(n.Created()), n.Syncs()
+	w.Close()
+	if r.Err == nil {
+		r.Operations, r.Err = t.oracle.checkHistory(o.History)
+	}
+	if r.Err == nil {
+		r.Err = r.enough()
+	}
+	r.Real = realTime().Sub(began)
+	return r
+}
+
+// enough says what a trial is missing that would make it count.
+func (r *Result) enough() error {
+	var short []string
+	for _, m := range []struct {
+		what        string
+		have, least int
+	}{{"acknowledged records", r.Acked, leastAcked}, {"crashes", r.Crashes, leastCrashes},
+		{"segment rolls", r.Rolls, leastRolls}, {"checkpoints", r.Checkpoints, leastCheckpoints}} {
+		if m.have < m.least {
+			short = append(short, fmt.Sprintf("%d %s of %d", m.have, m.what, m.least))
+		}
+	}
+	if short != nil {
+		return fmt.Errorf("%w: %s", ErrEmpty, strings.Join(short, ", "))
+	}
+	return nil
+}
+
+// rolls counts segments that do not begin a partition.
+func rolls(created []string) int {
+	n := 0
+	for _, name := range created {
+		if strings.HasSuffix(name, ".log") && !strings.HasSuffix(name, "/00000000000000000000.log") {
+			n++
+		}
+	}
+	return n
+}
+
+// failf ends the trial.
+func (t *trial) failf(format string, args ...any) { t.world.Fail(fmt.Errorf(format, args...)) }
+
+// setFaults switches everything on that the plan has, or everything off.
+func (t *trial) setFaults(on bool) {
+	p := t.plan.World
+	if !on {
+		p = WorldPlan{}
+	}
+	t.world.SetNet(p.Net)
+	t.world.SetSlowDisks(p.SlowDisks)
+	t.world.SetFailingSyncs(p.FailSyncs)
+}
+
+// drive is the driver's task: it follows the plan from the first boot to the last check.
+func (t *trial) drive() {
+	t.broker.boot()
+	created := false
+	t.host.Tasks.Go("creator", func() {
+		created = t.createTopics()
+		t.changed.Wake()
+	})
+	if !t.await("the creation of topics", func() bool { return created }) {
+		return
+	}
+	for i, a := range t.plan.Actors {
+		t.working++
+		t.host.Tasks.Go(fmt.Sprintf("%s %d", a.Kind, i), func() {
+			t.act(i, a)
+			t.working--
+			t.changed.Wake()
+		})
+	}
+	t.host.Tasks.Go("disturber", t.disturb)
+	for i := range t.plan.Crashes {
+		if !t.crash(i) {
+			return
+		}
+	}
+	enough := func() bool {
+		n := t.broker.node
+		return t.oracle.acked >= t.plan.Target && rolls(n.Created()) >= leastRolls && n.Syncs() >= leastCheckpoints ||
+			t.oracle.acked > 20*t.plan.Target
+	}
+	if !t.await("the load", enough) {
+		return
+	}
+	t.stop = true
+	t.setFaults(false)
+	if !t.await("the repair", func() bool { return t.working == 0 }) {
+		return
+	}
+	t.finale()
+}
+
+// patience is how long nothing may be acknowledged, or a phase may last without an acknowledgement to wait for.
+const patience = 2 * time.Minute
+
+// await waits for a condition while the broker is kept running; false when it does not come.
+func (t *trial) await(what string, reached func() bool) bool {
+	last, since := t.oracle.acked, t.host.Clock.Now()
+	for !reached() {
+		if !t.broker.node.Running() {
+			t.restarts++
+			t.host.Clock.Sleep(5 * time.Millisecond)
+			t.broker.boot()
+		}
+		now := t.host.Clock.Now()
+		if t.oracle.acked != last {
+			last, since = t.oracle.acked, now
+		}
+		if now.Sub(since) > patience {
+			t.failf("no progress: %s waits after %v (%d records acknowledged)\n%s", what, patience, last, t.broker.state())
+			return false
+		}
+		t.changed.WaitUntil(now.Add(20 * time.Millisecond))
+	}
+	return true
+}
+
+// crash lets one crash of the plan happen and starts the broker again.
+func (t *trial) crash(i int) bool {
+	c := t.plan.Crashes[i]
+	goal := t.oracle.acked + c.After
+	n := t.broker.node
+	if !c.AtStart && !t.await("a crash", func() bool { return t.oracle.acked >= goal }) {
+		return false
+	}
+	if n.Running() {
+		n.Arm(c.At)
+	}
+	for end := t.host.Clock.Now().Add(2 * time.Second); n.Running() && t.host.Clock.Now() < end; {
+		t.host.Clock.Sleep(2 * time.Millisecond)
+	}
+	n.Disarm()
+	n.Crash(c.At.How)
+	t.crashes++
+	t.host.Clock.Sleep(c.Down)
+	t.broker.boot()
+	return true
+}
+
+// disturb clogs the network and moves the wall clock now and then.
+func (t *trial) disturb() {
+	d := t.world.Draws("disturb")
+	for i := range t.plan.World.Clogs + t.plan.World.WallJumps {
+		t.host.Clock.Sleep(time.Duration(d.Skewed(1_000_000, 500_000_000)))
+		if t.stop {
+			return
+		}
+		if i < t.plan.World.Clogs {
+			t.world.Clog(t.clients, t.broker.node, time.Duration(d.Skewed(1_000_000, 400_000_000)))
+		} else {
+			t.broker.node.WallOffset = time.Duration(d.Between(-int64(time.Hour), int64(time.Hour)))
+		}
+	}
+}
+
+// newClient returns a client of an actor.
+func (t *trial) newClient(name string, old bool) *client.Client {
+	o := client.Options{Name: name, Brokers: []string{"n1:9092"}, Timeout: 2 * time.Second, Coders: t.coders,
+		Violated: func(err error) { t.failf("%s: %w", name, err) }}
+	if old {
+		d := t.world.Draws("versions/" + name)
+		o.Version = func(key, low, high int16) int16 { return int16(d.Between(int64(low), int64(high))) }
+	}
+	return client.New(t.host, o)
+}
+
+// createTopics makes the topics of the plan, whatever breaks meanwhile.
+func (t *trial) createTopics() bool {
+	c := t.newClient("creator", false)
+	defer c.Close()
+	for _, p := range t.plan.Topics {
+		state, err := t.createTopic(c, p)
+		if err != nil {
+			t.failf("create topic %s: %w", p.Name, err)
+			return false
+		}
+		t.topics = append(t.topics, state)
+	}
+	return true
+}
+
+// partitionsOf lists the partitions of the topics of the load.
+func (t *trial) partitions() []*partitionLog {
+	var all []*partitionLog
+	for _, s := range t.topics {
+		all = append(all, s.logs[:s.partitions]...)
+	}
+	return slices.Clip(all)
+}
