@@ -71,7 +71,7 @@ func BenchmarkOpen(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric((cpuTime(b) - cpu).Seconds()*1e3, "CPU-ms/op")
+				b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e3, "CPU-ms/op")
 				b.StopTimer()
 				if c.entries > 0 && len(shards[0].Entries) != c.entries {
 					b.Fatalf("recovered %d entries", len(shards[0].Entries))

@@ -227,7 +227,7 @@ func (l *ledger) allMoved() map[Location]Location {
 	var all map[Location]Location
 	for _, id := range l.ids {
 		s := l.shards[id]
-		for index, origin := range s.origins { // into a map: the order does not matter
+		for index, origin := range s.origins { //door:ordered copies into a map
 			if all == nil {
 				all = map[Location]Location{}
 			}
@@ -262,7 +262,7 @@ func (l *ledger) forget(id uint64) {
 		return
 	}
 	l.died(s.entries)
-	for _, at := range s.states { // sums only: the order does not matter
+	for _, at := range s.states { //door:ordered only sums of bytes come out of it
 		l.book(at.file).bytes -= at.stored()
 	}
 	if s.file != 0 {
