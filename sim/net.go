@@ -174,7 +174,8 @@ func (n *network) pair(from, to *incarnation, local, remote string) *conn {
 	b := &conn{world: n.world, inc: to, id: n.conns*2 + 1, local: remote, remote: local}
 	a.peer, b.peer = b, a
 	for _, c := range []*conn{a, b} {
-		c.draws = Draws{key: deriveNumber(derive(c.inc.key, "conn"), uint64(len(c.inc.conns)))}
+		c.inc.connected++
+		c.draws = Draws{key: deriveNumber(derive(c.inc.key, "conn"), c.inc.connected)}
 		c.reader, c.sender = waiter{inc: c.inc}, waiter{inc: c.inc}
 		c.readDeadline, c.sendDeadline = 1<<63-1, 1<<63-1
 		c.window = c.draws.Skewed(4<<10, 256<<10)

@@ -45,6 +45,8 @@ type incarnation struct {
 	files   int
 	conns   []*conn
 	pool    *host.Pool
+	// connected counts the connections that it ever had.
+	connected uint64
 
 	spurious Draws
 }

@@ -66,7 +66,7 @@ func (t *trial) readEverything(when string) bool {
 		t.poll(r) // an error is tried again until the deadline
 	}
 	for _, x := range r.list {
-		t.oracle.checkLog(x.log, max(starts[x.log], x.log.start), ends[x.log])
+		t.oracle.checkLog(x.log, max(starts[x.log], x.log.start), x.position.Offset)
 	}
 	return true
 }

@@ -102,7 +102,7 @@ func drawWorld(d *sim.Draws) WorldPlan {
 	w.Spurious = some(0.3, 0.001, 0.05)
 	w.SlowDisks = some(0.5, 0.001, 0.1)
 	w.FailSyncs = some(0.1, 0.0005, 0.005)
-	w.Net = sim.NetProfile{Refuse: some(0.3, 0.01, 0.3), Reset: some(0.4, 0.05, 0.6), ResetWithin: d.Skewed(1000, 100_000),
+	w.Net = sim.NetProfile{Refuse: some(0.3, 0.01, 0.3), Reset: some(0.4, 0.02, 0.3), ResetWithin: d.Skewed(2000, 100_000),
 		Small: some(0.5, 0.1, 1), Slow: some(0.3, 0.001, 0.1)}
 	if d.Chance(0.3) {
 		w.Clogs = 1 + int(d.Below(3))
