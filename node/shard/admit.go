@@ -184,10 +184,14 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 	if b.LogAppendTime() {
 		result.LogAppendTime = b.MaxTimestamp
 	}
-	if q.acks == 0 {
+	acks := q.acks
+	if len(r.o.Replicas) == 1 {
+		acks = min(acks, -acks) // what is durable here is committed: answered a moment later, it can be read, too
+	}
+	if acks == 0 {
 		q.pending.Set(result)
 	} else {
-		into.waits = append(into.waits, waiting{pending: q.pending, record: into.records, acks: q.acks, batch: true, result: result})
+		into.waits = append(into.waits, waiting{pending: q.pending, record: into.records, acks: acks, batch: true, result: result})
 	}
 	into.records++
 }
