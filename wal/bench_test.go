@@ -83,6 +83,32 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+// BenchmarkRead reads the payloads of a recovered log in their order: by a Reader, and by a call to the disk each.
+func BenchmarkRead(b *testing.B) {
+	h, o := benchWorld(b)
+	fill(b, h, o, 10000, 1<<10)
+	log, shards, err := wal.Open(h, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close()
+	reader := log.Reader()
+	defer reader.Close()
+	for name, read := range map[string]func(wal.Location) (*host.Buffer, error){"reader": reader.ReadPayload, "single": log.ReadPayload} {
+		b.Run(name, func(b *testing.B) {
+			i := 0
+			for b.Loop() {
+				p, err := read(shards[0].Entries[i%len(shards[0].Entries)].At)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p.Release()
+				i++
+			}
+		})
+	}
+}
+
 // fill writes a group for each entry.
 func fill(b *testing.B, h host.Host, o wal.Options, entries, bytes int) {
 	log, _, err := wal.Open(h, o)

@@ -29,14 +29,18 @@ func (w *writer) write() error {
 	if mutant.On("wal-ack-before-sync") {
 		w.answer(nil)
 	}
+	began := w.host.Clock.Now()
 	if err := w.tail.handle.WriteAt(w.used, slices...); err != nil {
 		return fmt.Errorf("wal: writing %s at offset %d: %w", w.tail.name, w.used, err)
 	}
+	now := w.host.Clock.Now()
+	w.writes.Observe(int64(now.Sub(began)))
+	w.groups.Observe(w.staging.size)
 	w.used += w.staging.size
 	w.written++
 	w.wrote.Add(w.staging.size)
 	w.unmarked = p.matters
-	w.deadline = w.host.Clock.Now().Add(w.o.MarkAfter)
+	w.deadline = now.Add(w.o.MarkAfter)
 	w.dismiss(header.first)
 	w.staging.shrink(w.o.GroupBytes/w.staging.chunk + 1)
 	if !p.matters { // idle

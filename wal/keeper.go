@@ -29,7 +29,8 @@ type keeper struct {
 type spare struct {
 	name   string
 	size   int64
-	handle host.File // nil when it is not open
+	handle host.File
+	found  bool // by Open: who made it may have died before it was durable
 }
 
 // order is what the writer wants; exactly one field is set.
@@ -113,7 +114,7 @@ func (k *keeper) serve(o order) {
 			k.events.Post(event{err: err})
 		}
 	case o.idle != nil:
-		k.keep(spare{fileName(k.o.Dir, o.idle.header.number, spareSuffix), o.idle.header.size, o.idle.handle})
+		k.keep(spare{name: fileName(k.o.Dir, o.idle.header.number, spareSuffix), size: o.idle.header.size, handle: o.idle.handle})
 	case o.copy != nil:
 		records, err := k.copy(o.from, o.copy)
 		k.events.Post(event{copied: records, err: err})
@@ -122,9 +123,7 @@ func (k *keeper) serve(o order) {
 
 func (k *keeper) close() {
 	for _, s := range k.spares {
-		if s.handle != nil {
-			s.handle.Close()
-		}
+		s.handle.Close()
 	}
 	if k.reader.window != nil {
 		k.reader.window.Release()
@@ -190,10 +189,9 @@ func (k *keeper) spare(size int64) (spare, error) {
 		if s.size < size {
 			continue
 		}
-		if s.handle == nil {
-			var err error
-			if s.handle, err = k.host.Disk.Open(s.name, mode); err != nil {
-				return s, fmt.Errorf("wal: opening %s: %w", s.name, err)
+		if s.found {
+			if err := s.handle.Sync(); err != nil {
+				return s, fmt.Errorf("wal: syncing %s: %w", s.name, err)
 			}
 		}
 		k.spares = append(k.spares[:i], k.spares[i+1:]...)
@@ -274,9 +272,7 @@ func (k *keeper) keep(s spare) {
 		k.spares = append(k.spares, s)
 		return
 	}
-	if s.handle != nil {
-		s.handle.Close()
-	}
+	s.handle.Close()
 	if err := k.host.Disk.Remove(s.name); err != nil {
 		k.host.Log.Warn("removing a spare file of the write-ahead log", slog.String("file", s.name), slog.Any("error", err))
 	}

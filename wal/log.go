@@ -106,6 +106,8 @@ type Log struct {
 	view     *host.Snapshot[view]
 	pressure *host.Snapshot[Pressure]
 	wrote    *host.Counter // bytes
+	writes   *host.Histogram
+	groups   *host.Histogram
 	hurry    *host.Counter
 	stopping *host.Counter
 	ended    *host.Future[error]
@@ -121,6 +123,7 @@ func newLog(h host.Host, o Options) *Log {
 	l.view = host.NewSnapshot(h.Tasks, &view{})
 	l.pressure = host.NewSnapshot(h.Tasks, &Pressure{Limit: o.MaxBytes})
 	l.wrote, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
+	l.writes, l.groups = host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks)
 	l.ended, l.keeperEnded = host.NewFuture[error](h.Tasks), host.NewFuture[error](h.Tasks)
 	return l
 }
@@ -162,6 +165,12 @@ func (l *Log) Pressure() Pressure {
 	p.Written = l.wrote.Load()
 	return p
 }
+
+// Writes counts the groups by the time that their synchronous write took, in nanoseconds.
+func (l *Log) Writes() host.HistogramCounts { return l.writes.Load() }
+
+// Groups counts the groups by their size in bytes, with padding.
+func (l *Log) Groups() host.HistogramCounts { return l.groups.Load() }
 
 // Close writes what was submitted before, marks the end, closes the files and returns when that is done. Appends that
 // come later are refused. It returns the error with which the log has failed, if it has.

@@ -112,7 +112,7 @@ func (w *writer) addSpare(k *keeper, name string) error {
 		f.Close()
 		return fmt.Errorf("wal: asking for the size of %s: %w", name, err)
 	}
-	k.keep(spare{name, size, f})
+	k.keep(spare{name: name, size: size, handle: f, found: true})
 	return nil
 }
 
@@ -309,7 +309,7 @@ func (r *reading) dropEmpty() error {
 	var books []*book
 	for i, f := range w.open {
 		if path.Ext(f.name) == spareSuffix {
-			r.k.keep(spare{f.name, f.header.size, f.handle})
+			r.k.keep(spare{name: f.name, size: f.header.size, handle: f.handle})
 			continue
 		}
 		open, books = append(open, f), append(books, w.ledger.books[i])

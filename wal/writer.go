@@ -67,8 +67,10 @@ func (w *writer) run() {
 // collect takes what has come. It returns false when nothing more will.
 func (w *writer) collect() bool {
 	w.happened()
-	var more bool
-	w.backlog, more = w.appends.Drain(w.backlog)
+	more := true
+	if len(w.backlog) < w.o.Queue { // else those who submit wait
+		w.backlog, more = w.appends.Drain(w.backlog)
+	}
 	if !more && len(w.backlog) == 0 && !w.unmarked && len(w.dirty) == 0 {
 		return false
 	}
