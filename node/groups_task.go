@@ -44,8 +44,12 @@ func newGroupTask(b *Broker, topic catalog.ID, index int32, part *groupPartition
 	return t
 }
 
-// unledPause is how long the task waits before it looks again whether its partition is led here.
-const unledPause = 100 * time.Millisecond
+// unledPause is how long the task waits before it looks again whether its partition is led here, unreadPause how long
+// before it tries again to read one that it could not read.
+const (
+	unledPause  = 100 * time.Millisecond
+	unreadPause = 10 * time.Second
+)
 
 func (t *groupTask) run() {
 	defer t.part.ended.Set(struct{}{})
@@ -53,25 +57,37 @@ func (t *groupTask) run() {
 	b.set.WatchCatalog(t.waiter)
 	defer b.set.UnwatchCatalog(t.waiter)
 	for {
-		if at, code := b.set.Lookup(t.topic, t.index); code == wire.ErrNone && t.begin(at) {
-			if !t.lead() {
+		pause := unledPause
+		if at, code := b.set.Lookup(t.topic, t.index); code == wire.ErrNone {
+			switch began, err := t.begin(at); {
+			case err != nil:
+				b.host.Log.Error("groups cannot be loaded", "topic", offsetsTopic, "partition", t.index, "error", err)
+				pause = unreadPause
+			case began && !t.lead():
 				return
+			case began:
+				continue
 			}
-			continue
 		}
-		calls, more := t.part.inbox.Drain(nil)
-		for _, call := range calls {
-			call.answer.Set(group.ErrorResponse(call.request, wire.ErrNotCoordinator))
-		}
-		if !more {
+		if !t.refuseUntil(b.host.Clock.Now().Add(pause)) {
 			return
 		}
-		t.waiter.WaitUntil(b.host.Clock.Now().Add(unledPause))
 	}
 }
 
-// begin reads the partition; false when it cannot be led.
-func (t *groupTask) begin(at shard.Partition) bool {
+// refuseUntil tells who comes that the coordinator is not here; false when the node stops.
+func (t *groupTask) refuseUntil(deadline host.Instant) bool {
+	for {
+		calls, more := t.part.inbox.Drain(nil)
+		t.refuse(calls)
+		if !more || !t.waiter.WaitUntil(deadline) {
+			return more
+		}
+	}
+}
+
+// begin reads the partition; false when it is led elsewhere by now.
+func (t *groupTask) begin(at shard.Partition) (bool, error) {
 	b := t.broker
 	status := at.Shard.Status()
 	t.image = b.set.Catalog()
@@ -80,16 +96,15 @@ func (t *groupTask) begin(at shard.Partition) bool {
 		t.maxBytes = b.topicConfig(t.image, topic).MaxMessageBytes
 	}
 	if err := replayGroups(t.coordinator, at.Log); err != nil {
-		b.host.Log.Error("groups cannot be loaded", "topic", offsetsTopic, "partition", t.index, "error", err)
-		return false
+		return false, err
 	}
 	t.at, t.term, t.calls, t.open = at, status.Term, map[uint64]*groupCall{}, nil
 	if !t.leads() {
-		return false
+		return false, nil
 	}
 	t.handle(t.coordinator.Elect(t.now()))
 	t.forgetTopics(t.missingTopics())
-	return true
+	return true, nil
 }
 
 // leads says whether the term stands in which the partition was read.

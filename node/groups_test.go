@@ -32,8 +32,8 @@ func (c *consumed) len() int {
 	return len(c.values)
 }
 
-// consume runs a member until it is told to end; then it commits and leaves.
-func consume(ctx context.Context, client *kgo.Client, into *consumed) {
+// consumeInGroup runs a member until it is told to end; then it commits and leaves.
+func consumeInGroup(ctx context.Context, client *kgo.Client, into *consumed) {
 	for {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
@@ -78,7 +78,7 @@ func TestGroupOfClients(t *testing.T) {
 		var member context.Context
 		member, ends[i] = context.WithCancel(ctx)
 		client := newClient(t, b, append(options, kgo.Balancers(kgo.RangeBalancer()))...)
-		members.Go(func() { consume(member, client, got) })
+		members.Go(func() { consumeInGroup(member, client, got) })
 	}
 	until(t, "all records are consumed", func() bool { return got.len() == 30 })
 	until(t, "three members share the topic", func() bool { return membersOf(ctx, t, admin, "g") == "Stable [2 2 2]" })
@@ -101,7 +101,7 @@ func TestGroupOfClients(t *testing.T) {
 	member, end := context.WithCancel(ctx)
 	again := &consumed{values: map[string]int{}}
 	client := newClient(t, b, append(options, kgo.InstanceID("i"), kgo.Balancers(kgo.CooperativeStickyBalancer()))...)
-	members.Go(func() { consume(member, client, again) })
+	members.Go(func() { consumeInGroup(member, client, again) })
 	until(t, "new records are consumed", func() bool { return again.len() == 10 })
 	end()
 	members.Wait()

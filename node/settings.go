@@ -135,6 +135,7 @@ func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Set
 
 func (b *Broker) serverOptions() server.Options {
 	o, static := b.config.Server, config.Layers{Static: b.static}
+	o.Closed = func(c *server.Connection) { clientOf(c).endSession(b) }
 	set := func(name string) bool { _, ok := b.static[name]; return ok }
 	if set("socket.request.max.bytes") {
 		o.MaxFrameBytes = int(static.Int("socket.request.max.bytes"))

@@ -190,6 +190,9 @@ func (c *Connection) writeLoop() {
 		}
 	}
 	c.conn.Close()
+	if s.options.Closed != nil {
+		s.options.Closed(c)
+	}
 	s.events.Post(event{closed: c})
 }
 

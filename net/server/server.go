@@ -51,6 +51,8 @@ type Options struct {
 	MaxConnections   int           // 100000; more are closed at once
 	IdleTimeout      time.Duration // 10 minutes, Kafka's connections.max.idle.ms
 	StallTimeout     time.Duration // 30 seconds without a byte inside a frame or an answer
+	// Closed, if set, is told of every connection's end, in its write task, when nothing of it runs any more.
+	Closed func(*Connection)
 }
 
 func (o Options) withDefaults() Options {

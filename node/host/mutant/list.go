@@ -32,5 +32,8 @@ func All() []Mutant {
 		{"shard-log-start-not-replayed", "shard: log starts behind the checkpoint are not applied again after a restart"},
 		{"catalog-producer-ids-reused", "catalog: recovery gives producer ids again that were given before"},
 		{"catalog-deletions-not-in-checkpoint", "catalog: a checkpoint keeps what was deleted since the last one"},
+		{"produce-answered-before-durable", "node: a produce is answered when its order is fixed, whatever acks says"},
+		{"delete-records-answered-early", "node: DeleteRecords is answered before the log start has moved"},
+		{"fetch-session-forgets-partition", "node: a change of a fetch session drops its first partition"},
 	}
 }
