@@ -41,7 +41,7 @@ func newLog(s *Shared, dir string, id ID) *Log {
 // leftDir runs when no segment needs the directory any more.
 func (l *Log) leftDir() {
 	if l.dropped {
-		l.writer.post(writeOp{kind: removeDir, name: l.dir})
+		l.shared.removals.Post(removal{dir: l.dir})
 	}
 }
 

@@ -2,10 +2,7 @@ package partition
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"hash/fnv"
-	"strings"
 
 	"millrace/node/host"
 	"millrace/partition/batch"
@@ -64,6 +61,8 @@ type Shared struct {
 	coders  *host.Spares[*batch.Coders]
 	writers []*writer
 	files   *files
+	// removals waits for the task that deletes files.
+	removals *host.Queue[removal]
 	// queued is the number of bytes that wait to be written; tails is the memory of chunks that logs append to, cached
 	// that of the chunks behind them.
 	queued, tails, cached *host.Counter
@@ -78,6 +77,8 @@ func NewShared(h host.Host, o Options) *Shared {
 		tails: host.NewCounter(h.Tasks), cached: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
 	s.files = &files{shared: s, queue: host.NewQueue[filesOp](h.Tasks, 1024, nil)}
 	s.start("segment files", s.files.run)
+	s.removals = host.NewQueue[removal](h.Tasks, 1024, nil)
+	s.start("segment removal", s.removeAll)
 	for range o.Writers {
 		w := &writer{shared: s, queue: host.NewQueue[writeOp](h.Tasks, 1024, nil)}
 		s.writers = append(s.writers, w)
@@ -104,11 +105,13 @@ func (s *Shared) Close() {
 	for _, w := range s.writers {
 		w.queue.Close()
 	}
-	for _, writer := range s.ended[1:] {
+	for _, writer := range s.ended[2:] {
 		writer.Get()
 	}
-	s.files.queue.Close() // writers post to it
+	s.files.queue.Close() // writers post to these two
+	s.removals.Close()
 	s.ended[0].Get()
+	s.ended[1].Get()
 }
 
 func (s *Shared) writerOf(id ID) *writer {
@@ -116,32 +119,4 @@ func (s *Shared) writerOf(id ID) *writer {
 	h.Write(id.Topic[:])
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(id.Index)))
 	return s.writers[h.Sum32()%uint32(len(s.writers))]
-}
-
-// RemoveDir deletes a partition's directory that no checkpoint knows, with what is in it. No error if there is none.
-func (s *Shared) RemoveDir(dir string) error {
-	err := s.emptyDir(dir)
-	if err == nil {
-		err = s.host.Disk.Remove(dir)
-	}
-	if err != nil && !errors.Is(err, host.ErrNotExist) {
-		return fmt.Errorf("remove directory %s: %w", dir, err)
-	}
-	return nil
-}
-
-func (s *Shared) emptyDir(dir string) error {
-	names, err := s.host.Disk.List(dir)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "/") {
-			return fmt.Errorf("%s holds a directory %s that is not Millrace's", dir, name)
-		}
-		if err := s.remove(dir + "/" + name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"errors"
 	"fmt"
 
 	"millrace/node/host"
@@ -19,10 +18,8 @@ const (
 	writeIndex
 	// barrier only completes done.
 	barrier
-	// endSegment closes the segment's file, and deletes it when the segment is doomed.
+	// endSegment closes the segment's file, and has it deleted when the segment is doomed.
 	endSegment
-	// removeDir deletes an empty directory.
-	removeDir
 	// trimCache makes room in the cache for another writer.
 	trimCache
 	// truncateSegment is only for a mutant: it takes a segment away from its readers.
@@ -41,7 +38,6 @@ type writeOp struct {
 	// size is the length of a finished segment; of an index write, the length that its entries describe.
 	size  int64
 	index indexWrite
-	name  string
 	done  *host.Future[error]
 }
 
@@ -93,7 +89,7 @@ func (w *writer) run() {
 // it has not acknowledged as checkpointed is in the write-ahead log.
 func (w *writer) carryOut(op *writeOp) {
 	var err error
-	if w.err == nil || op.kind == endSegment || op.kind == removeDir {
+	if w.err == nil || op.kind == endSegment {
 		err = w.try(op)
 	}
 	if err != nil && w.err == nil {
@@ -125,8 +121,6 @@ func (w *writer) try(op *writeOp) error {
 		if file, err := w.file(op.seg); err == nil {
 			return file.Truncate(0)
 		}
-	case removeDir:
-		return w.shared.RemoveDir(op.name)
 	}
 	return nil
 }
@@ -256,22 +250,13 @@ func (w *writer) finish(op *writeOp) error {
 
 func (w *writer) end(g *segment) error {
 	err := w.closeFile(g)
-	if g.doomed && err == nil {
-		err = w.shared.remove(g.name+logSuffix, g.name+indexSuffix)
+	if g.doomed {
+		w.shared.removals.Post(removal{seg: g})
+	} else {
+		g.dir.Release()
 	}
-	g.dir.Release()
 	if err != nil {
 		return fmt.Errorf("end segment %s: %w", g.name, err)
-	}
-	return nil
-}
-
-// remove deletes files; those that do not exist are no error.
-func (s *Shared) remove(names ...string) error {
-	for _, name := range names {
-		if err := s.host.Disk.Remove(name); err != nil && !errors.Is(err, host.ErrNotExist) {
-			return err
-		}
 	}
 	return nil
 }
