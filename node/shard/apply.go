@@ -38,7 +38,16 @@ func (r *replica) apply(entries []*raftpb.Entry) {
 	}
 	if r.leading && !r.serving && r.appliedTerm == r.term {
 		r.serving = true
+		r.endReplay()
 		r.publishStatus(false)
+	}
+}
+
+// endReplay lets go of what replaying recovered entries needed.
+func (r *replica) endReplay() {
+	if r.replay != nil {
+		r.replay.Close()
+		r.replay = nil
 	}
 }
 
@@ -221,7 +230,10 @@ func (r *replica) payload(s *slot) (cursor, error) {
 	if len(s.payload.Parts) > 0 || s.at.Size() == 0 {
 		return cursor{parts: slices.Clone(s.payload.Parts)}, nil
 	}
-	b, err := r.wal.ReadPayload(s.at)
+	if r.replay == nil {
+		r.replay = r.wal.Reader()
+	}
+	b, err := r.replay.ReadPayload(s.at)
 	if err != nil {
 		return cursor{}, err
 	}

@@ -58,6 +58,9 @@ type replica struct {
 	// captured is the applied index of the last capture.
 	captured uint64
 
+	// replay reads the payloads of recovered entries; nil when there is nothing to replay.
+	replay *wal.Reader
+
 	touched   []*held // by the entries being applied
 	directory directory
 	moved     bool // the directory changed and is to be published
@@ -185,6 +188,7 @@ func (r *replica) end() {
 		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"})
 	}
 	r.backlog = nil
+	r.endReplay()
 	r.window.truncate(r.window.first, func(s *slot) { s.payload.Release() })
 	for _, p := range r.order {
 		if p != nil {
