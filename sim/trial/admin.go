@@ -53,7 +53,7 @@ func (t *trial) administer(who int, name string, d *sim.Draws, a ActorPlan) {
 			}
 		case 4:
 			bytes := fmt.Sprint(d.Skewed(1<<20, 2<<20))
-			t.check(s.plan.Name, "alter configs", c.AlterTopic(s.plan.Name, "segment.bytes", &bytes))
+			t.check(s.plan.Name, "alter configs", c.AlterTopic(s.plan.Name, "max.message.bytes", &bytes))
 		default:
 			t.lookAtEnds(who, c, l)
 		}
