@@ -98,6 +98,12 @@ type Set struct {
 // Identity is what the data directory says of itself.
 func (s *Set) Identity() Identity { return s.identity }
 
+// WAL is the node's write-ahead log, for its numbers.
+func (s *Set) WAL() *wal.Log { return s.wal }
+
+// Space says what the free space of the disk allows now.
+func (s *Set) Space() Space { return *s.space.Load() }
+
 // Catalog returns the newest image applied here.
 func (s *Set) Catalog() *catalog.Image { return s.metadata.published.Load() }
 
