@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -131,15 +132,13 @@ func evictable(slots map[int32]*sessionSlot, size int, now host.Instant) *sessio
 		used, size int64
 	}
 	all := make([]candidate, 0, len(slots))
-	for _, slot := range slots { // sorted below
-		all = append(all, candidate{slot, slot.used.Load(), slot.size.Load()})
+	for _, id := range slices.Sorted(maps.Keys(slots)) {
+		all = append(all, candidate{slots[id], slots[id].used.Load(), slots[id].size.Load()})
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.slot.id, b.slot.id))
-	})
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
 	if now.Sub(host.Instant(all[0].used)) > sessionStale {
 		return all[0].slot
 	}
