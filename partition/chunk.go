@@ -28,6 +28,11 @@ func newChunk(h host.Host, seg *segment, at int64, size int) *chunk {
 	return c
 }
 
+// upTo is the chunk as readers see it when only its first n bytes are of use.
+func (c *chunk) upTo(n int) *chunk {
+	return &chunk{seg: c.seg, at: c.at, mem: c.mem[:n], buf: c.buf, ref: c.ref}
+}
+
 // alive says whether the chunk was still in memory a moment ago.
 func (c *chunk) alive() bool {
 	if !c.ref.Acquire() {

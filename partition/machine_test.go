@@ -25,7 +25,13 @@ func onMachine(t testing.TB, o partition.Options) (host.Host, *partition.Shared,
 		t.Fatal(err)
 	}
 	s := partition.NewShared(h, o)
-	t.Cleanup(func() { s.Close(); wait() })
+	t.Cleanup(func() {
+		s.Close()
+		wait()
+		if n := h.Buffers.Out(); n != 0 {
+			t.Errorf("%d bytes of buffers were not given back", n)
+		}
+	})
 	return h, s, dir
 }
 

@@ -395,4 +395,10 @@ func TestModel(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
+	// A chunk that was replaced by a smaller one was read behind its end once that one was given up.
+	for _, seed := range []uint64{1722, 2687, 3119, 3955} {
+		if err := run(seed, 300); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
 }

@@ -159,6 +159,11 @@ func (l *Log) flushTail() {
 	c := l.makeChunk(old.at+int64(floor), len(rest)+1)
 	copy(c.mem, rest)
 	l.handOver(true, nil)
+	t.chunks = t.chunks[: len(t.chunks)-1 : len(t.chunks)-1]
+	if floor > 0 {
+		// The old chunk has nothing behind its whole blocks: the new one may be given up before it.
+		t.chunks = append(t.chunks, old.upTo(floor))
+	}
 	t.used, t.written = len(rest), 0
 	t.addChunk(c)
 }
