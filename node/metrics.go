@@ -154,6 +154,3 @@ func (b *Broker) errorCounts() Metric {
 	}
 	return m
 }
-
-// storageMetrics are what the shards and the write-ahead log count.
-func (b *Broker) storageMetrics() []Metric { return nil }

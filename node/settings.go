@@ -51,6 +51,9 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 	if c.Advertise != "" {
 		known["advertised.listeners"] = "PLAINTEXT://" + c.Advertise
 	}
+	if c.DataDir != "" {
+		known["log.dirs"] = c.DataDir
+	}
 	if c.SegmentBytes > 0 {
 		known["log.segment.bytes"] = strconv.FormatInt(c.SegmentBytes, 10)
 	}

@@ -1,0 +1,325 @@
+package node_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/net/wire"
+	"millrace/node"
+	"millrace/node/host"
+	"millrace/sim"
+	"millrace/sim/client"
+)
+
+// TestGroupsInTheSimulator lets members of a group come, share the partitions of a topic, commit, leave or fall silent,
+// while the broker is killed or loses its power. Held against it:
+//
+//	in a generation a partition belongs to one member
+//	a fetched offset is never below one that was acknowledged before
+//	a commit is acknowledged only to a member of a generation that is not older than one that committed before it asked
+//	members come to own the topic again when the faults are over
+//
+// SIM_SEEDS sets the number of seeds.
+func TestGroupsInTheSimulator(t *testing.T) {
+	seeds := uint64(6)
+	if n, err := strconv.ParseUint(os.Getenv("SIM_SEEDS"), 10, 64); err == nil {
+		seeds = n
+	}
+	commits := 0
+	for seed := range seeds {
+		g := runGroupWorld(t, seed)
+		commits += g.commits
+		if seed == 0 {
+			if again := runGroupWorld(t, seed); again.hash != g.hash {
+				t.Errorf("seed %d: hash %x, and again %x", seed, g.hash, again.hash)
+			}
+		}
+	}
+	t.Logf("%d seeds, %d commits", seeds, commits)
+	if commits < 100 {
+		t.Errorf("%d commits were acknowledged: too few to show anything", commits)
+	}
+}
+
+const (
+	simPartitions = 4
+	simMembers    = 3
+	simChaos      = 40 * time.Second // of virtual time
+	simEnd        = 90 * time.Second
+)
+
+// groupWorld is a run. All its tasks are in one thread.
+type groupWorld struct {
+	world   *sim.World
+	broker  *sim.Node
+	h       host.Host // of the members' node
+	owners  map[string]string
+	acked   [simPartitions]int64
+	newest  [simPartitions]int32 // the newest generation that committed
+	commits int
+	late    [simPartitions]int // commits after the faults
+	running int
+	hash    uint64
+}
+
+func runGroupWorld(t *testing.T, seed uint64) *groupWorld {
+	t.Helper()
+	w := sim.New(seed, sim.Options{Limit: 10 * time.Minute})
+	g := &groupWorld{world: w, broker: w.AddNode("n1"), owners: map[string]string{}}
+	g.boot()
+	members := w.AddNode("c")
+	members.Boot(func(h host.Host) {
+		g.h = h
+		if err := g.create(); err != nil {
+			w.Fail(err)
+			return
+		}
+		h.Tasks.Go("crashes", g.crashes)
+		for i := range simMembers {
+			g.running++
+			m := &simMember{g: g, draws: w.Draws(fmt.Sprint("member ", i)), c: client.New(h, client.Options{
+				Name: fmt.Sprint("m", i), Brokers: []string{"n1:9092"}, Timeout: 20 * time.Second, Violated: w.Fail})}
+			h.Tasks.Go(fmt.Sprint("member ", i), m.run)
+		}
+	})
+	if err := w.Run(); err != nil {
+		t.Fatalf("seed %d, at %v: %v\n%s", seed, w.Now(), err, w.Parked())
+	}
+	for p, n := range g.late {
+		if n == 0 {
+			t.Errorf("seed %d: nobody committed for partition %d after the faults", seed, p)
+		}
+	}
+	g.hash = w.Hash()
+	w.Close()
+	return g
+}
+
+func (g *groupWorld) boot() {
+	g.broker.Boot(func(h host.Host) {
+		_, err := node.Start(h, node.Config{Listen: "n1:9092", NodeID: 1, Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
+			WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
+			Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200"}})
+		if err != nil {
+			g.world.Fail(fmt.Errorf("start: %w", err))
+		}
+	})
+}
+
+func (g *groupWorld) create() error {
+	c := client.New(g.h, client.Options{Name: "creator", Brokers: []string{"n1:9092"}, Violated: g.world.Fail})
+	defer c.Close()
+	return c.Retry(g.h.Clock.Now().Add(time.Minute), func() error {
+		err := c.CreateTopic("t", simPartitions)
+		if client.IsCode(err, wire.ErrTopicAlreadyExists) {
+			return nil
+		}
+		return err
+	})
+}
+
+// crashes ends the broker a few times and starts it again.
+func (g *groupWorld) crashes() {
+	d := g.world.Draws("crashes")
+	for {
+		g.h.Clock.Sleep(time.Duration(d.Between(1000, 12_000)) * time.Millisecond)
+		if g.world.Now() > simChaos {
+			return
+		}
+		g.broker.Crash(sim.Pick(d, sim.Kill, sim.Power))
+		g.h.Clock.Sleep(time.Duration(d.Between(10, 3000)) * time.Millisecond)
+		g.boot()
+	}
+}
+
+// simMember is a consumer that reads nothing and commits the next offset again and again.
+type simMember struct {
+	g          *groupWorld
+	c          *client.Client
+	draws      *sim.Draws
+	id         string
+	generation int32
+	owned      []int32
+}
+
+func (m *simMember) run() {
+	for m.g.world.Now() < simEnd {
+		if err := m.session(); err != nil {
+			m.pause(20, 300)
+		}
+	}
+	m.c.Close()
+	if m.g.running--; m.g.running == 0 {
+		m.g.world.Stop()
+	}
+}
+
+func (m *simMember) pause(low, high int64) {
+	m.g.h.Clock.Sleep(time.Duration(m.draws.Between(low, high)) * time.Millisecond)
+}
+
+// session is a generation from its JoinGroup to its end.
+func (m *simMember) session() error {
+	addr, err := m.c.Coordinator("g")
+	if err == nil {
+		err = m.join(addr)
+	}
+	if err != nil {
+		return err
+	}
+	var at [simPartitions]int64
+	for _, p := range m.owned {
+		acked := m.g.acked[p]
+		offset, _, err := m.c.FetchOffset("g", "t", p)
+		if err != nil {
+			return err
+		}
+		if max(offset, 0) < acked {
+			m.g.world.Fail(fmt.Errorf("partition %d: offset %d was acknowledged, and then %d fetched", p, acked, offset))
+		}
+		at[p] = max(offset, 0)
+	}
+	for range m.draws.Between(1, 30) {
+		if err := m.heartbeat(addr); err != nil {
+			return err
+		}
+		for _, p := range m.owned {
+			if err := m.commit(addr, p, at[p]+1); err != nil {
+				return err
+			}
+			at[p]++
+		}
+		m.pause(20, 1000)
+	}
+	return m.end(addr)
+}
+
+// end is what a member does that has had enough: it goes on, leaves, restarts, or is silent for longer than its session.
+func (m *simMember) end(addr string) error {
+	if m.g.world.Now() > simChaos {
+		return nil
+	}
+	switch m.draws.Below(4) {
+	case 0:
+		q := wire.NewLeaveGroupRequest()
+		q.GroupId, q.MemberId = "g", m.id
+		q.Members = []wire.LeaveGroupRequestMemberIdentity{{MemberId: m.id}}
+		m.id = ""
+		_, err := m.c.Do(addr, q)
+		return err
+	case 1:
+		m.id = ""
+	case 2:
+		m.pause(6000, 9000)
+	}
+	return nil
+}
+
+// join joins and syncs; the leader gives partition p to the member p modulo their number.
+func (m *simMember) join(addr string) error {
+	q := wire.NewJoinGroupRequest()
+	q.GroupId, q.MemberId, q.ProtocolType = "g", m.id, "consumer"
+	q.SessionTimeoutMs, q.RebalanceTimeoutMs = 6000, 5000
+	q.Protocols = []wire.JoinGroupRequestProtocol{{Name: "range", Metadata: []byte("any")}}
+	answer, err := m.c.Do(addr, q)
+	if err != nil {
+		return err
+	}
+	joined := answer.(*wire.JoinGroupResponse)
+	switch joined.ErrorCode {
+	case wire.ErrNone:
+	case wire.ErrMemberIdRequired:
+		m.id = joined.MemberId
+		return m.join(addr)
+	default:
+		return m.lost(joined.ErrorCode)
+	}
+	m.id, m.generation = joined.MemberId, joined.GenerationId
+	s := wire.NewSyncGroupRequest()
+	s.GroupId, s.MemberId, s.GenerationId = "g", m.id, m.generation
+	s.ProtocolType, s.ProtocolName = joined.ProtocolType, joined.ProtocolName
+	for i := range joined.Members {
+		var list []string
+		for p := i; p < simPartitions; p += len(joined.Members) {
+			list = append(list, strconv.Itoa(p))
+		}
+		s.Assignments = append(s.Assignments, wire.SyncGroupRequestAssignment{
+			MemberId: joined.Members[i].MemberId, Assignment: []byte(strings.Join(list, ","))})
+	}
+	if answer, err = m.c.Do(addr, s); err != nil {
+		return err
+	}
+	synced := answer.(*wire.SyncGroupResponse)
+	if synced.ErrorCode != wire.ErrNone {
+		return m.lost(synced.ErrorCode)
+	}
+	return m.own(string(synced.Assignment))
+}
+
+// own takes the assignment, and sees that nobody else has it.
+func (m *simMember) own(assignment string) error {
+	m.owned = nil
+	for text := range strings.SplitSeq(assignment, ",") {
+		p, err := strconv.Atoi(text)
+		if err != nil {
+			continue // none
+		}
+		key := fmt.Sprint(m.generation, "/", p)
+		if other, ok := m.g.owners[key]; ok && other != m.id {
+			m.g.world.Fail(fmt.Errorf("generation %d: partition %d belongs to %s and to %s", m.generation, p, other, m.id))
+		}
+		m.g.owners[key] = m.id
+		m.owned = append(m.owned, int32(p))
+	}
+	return nil
+}
+
+// lost is the error of an answer after which the member joins again, as another one if it is not known.
+func (m *simMember) lost(code wire.ErrorCode) error {
+	if code == wire.ErrUnknownMemberId || code == wire.ErrFencedInstanceId {
+		m.id = ""
+	}
+	return code.Err()
+}
+
+func (m *simMember) heartbeat(addr string) error {
+	q := wire.NewHeartbeatRequest()
+	q.GroupId, q.MemberId, q.GenerationId = "g", m.id, m.generation
+	answer, err := m.c.Do(addr, q)
+	if err != nil {
+		return err
+	}
+	return m.lost(answer.(*wire.HeartbeatResponse).ErrorCode)
+}
+
+func (m *simMember) commit(addr string, p int32, offset int64) error {
+	newest := m.g.newest[p]
+	q := wire.NewOffsetCommitRequest()
+	q.GroupId, q.MemberId, q.GenerationIdOrMemberEpoch = "g", m.id, m.generation
+	part := wire.NewOffsetCommitRequestPartition()
+	part.PartitionIndex, part.CommittedOffset = p, offset
+	q.Topics = []wire.OffsetCommitRequestTopic{{Name: "t", TopicId: m.c.Topic("t").ID,
+		Partitions: []wire.OffsetCommitRequestPartition{part}}}
+	answer, err := m.c.Do(addr, q)
+	if err != nil {
+		return err
+	}
+	if code := answer.(*wire.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode; code != wire.ErrNone {
+		return m.lost(code)
+	}
+	g := m.g
+	if m.generation < newest {
+		g.world.Fail(fmt.Errorf("partition %d: a commit of generation %d was acknowledged after one of %d", p, m.generation, newest))
+	}
+	g.newest[p] = max(g.newest[p], m.generation)
+	g.acked[p] = max(g.acked[p], offset)
+	g.commits++
+	if g.world.Now() > simChaos+20*time.Second {
+		g.late[p]++
+	}
+	return nil
+}
