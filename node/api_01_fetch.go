@@ -41,6 +41,9 @@ func (b *Broker) fetch(c *call, q *wire.FetchRequest) wire.Message {
 // longestPoll bounds how long a fetch may wait, so that a forgotten connection is seen to be gone.
 const longestPoll = 5 * time.Minute
 
+// largestSession is how many partitions a session may have; a fetch of more is answered without one.
+const largestSession = 100_000
+
 func replicaID(q *wire.FetchRequest, version int16) int32 {
 	if version >= 15 {
 		return q.ReplicaState.ReplicaId
@@ -67,6 +70,9 @@ func (b *Broker) fetchList(c *call, q *wire.FetchRequest) (session *fetchSession
 			return nil, list, wire.ErrNone
 		}
 		c.client.endSession(b) // a connection has one session
+		if len(list) > largestSession {
+			return nil, list, wire.ErrNone
+		}
 		if slot := b.sessions.take(c, len(list)); slot != nil {
 			session = newFetchSession(slot, byID, list)
 			c.client.session = session
@@ -86,9 +92,9 @@ func (b *Broker) fetchList(c *call, q *wire.FetchRequest) (session *fetchSession
 	session.update(q)
 	session.epoch = nextEpoch(session.epoch)
 	session.slot.touch(c.now(), len(session.partitions))
-	if len(session.partitions) == 0 {
-		c.client.endSession(b)
-		return nil, nil, wire.ErrNone
+	if n := len(session.partitions); n == 0 || n > largestSession {
+		c.client.endSession(b) // the client sees session id 0 in the answer
+		return nil, session.partitions, wire.ErrNone
 	}
 	return session, session.partitions, wire.ErrNone
 }

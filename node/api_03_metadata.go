@@ -1,7 +1,6 @@
 package node
 
 import (
-	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -32,13 +31,7 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 			a.Topics = append(a.Topics, b.describeTopic(c, t))
 		}
 	case byID:
-		for i := range q.Topics {
-			if t, ok := image.TopicByID(q.Topics[i].TopicId); ok {
-				a.Topics = append(a.Topics, b.describeTopic(c, t))
-			} else if !q.Topics[i].TopicId.IsZero() {
-				a.Topics = append(a.Topics, missingTopic(nil, q.Topics[i].TopicId, wire.ErrUnknownTopicId))
-			}
-		}
+		a.Topics = b.topicsByID(c, image, q)
 	default:
 		create := (q.AllowAutoTopicCreation || c.Version < 4) && b.layers(image).Bool("auto.create.topics.enable")
 		a.Topics = b.namedTopics(c, image, q, create)
@@ -58,6 +51,25 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 		a.ClusterAuthorizedOperations = clusterOperations
 	}
 	return a
+}
+
+// topicsByID answers for topics by id, each once, and leaves out what has none.
+func (b *Broker) topicsByID(c *call, image *catalog.Image, q *wire.MetadataRequest) []wire.MetadataResponseTopic {
+	var list []wire.MetadataResponseTopic
+	seen := make(map[wire.UUID]bool, len(q.Topics))
+	for i := range q.Topics {
+		id := q.Topics[i].TopicId
+		if id.IsZero() || seen[id] {
+			continue
+		}
+		seen[id] = true
+		if t, ok := image.TopicByID(id); ok {
+			list = append(list, b.describeTopic(c, t))
+		} else {
+			list = append(list, missingTopic(nil, id, wire.ErrUnknownTopicId))
+		}
+	}
+	return list
 }
 
 // namedTopics answers for topics by name, each once, and creates what is missing if that is allowed.
@@ -107,7 +119,7 @@ func (b *Broker) describeTopic(c *call, t *catalog.Topic) wire.MetadataResponseT
 		p := &a.Partitions[i]
 		p.SetDefaults()
 		p.PartitionIndex, p.ErrorCode, p.LeaderId, p.LeaderEpoch = int32(i), l.code, l.leader, l.epoch
-		p.ReplicaNodes, p.IsrNodes = replicas, slices.Clone(replicas)
+		p.ReplicaNodes, p.IsrNodes = replicas, replicas
 	}
 	return a
 }

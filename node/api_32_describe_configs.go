@@ -16,10 +16,16 @@ import (
 func (b *Broker) describeConfigs(c *call, q *wire.DescribeConfigsRequest) wire.Message {
 	a := wire.NewDescribeConfigsResponse()
 	image := b.set.Catalog()
+	seen := make(map[resourceKey]bool)
 	for i := range q.Resources {
 		r := &q.Resources[i]
 		answer := wire.NewDescribeConfigsResponseResult()
 		answer.ResourceType, answer.ResourceName = r.ResourceType, r.ResourceName
+		key := resourceKey{r.ResourceType, r.ResourceName}
+		if seen[key] { // a small request must not earn a large answer
+			continue
+		}
+		seen[key] = true
 		entries, code, why := b.describeResource(image, r)
 		answer.ErrorCode, answer.ErrorMessage = code, text(why)
 		for j := range entries {

@@ -171,3 +171,32 @@ func TestRequestsThatAskTooMuch(t *testing.T) {
 		t.Errorf("negative limits: %+v", a)
 	}
 }
+
+func TestASmallRequestEarnsNoLargeAnswer(t *testing.T) {
+	b := newBroker(t)
+	makeTopic(t, newClient(t, b), "t", 100)
+	r := dialRaw(t, b)
+	id := wire.UUID(mustTopic(t, b, "t"))
+	m := wire.NewMetadataRequest()
+	d := wire.NewDescribeConfigsRequest()
+	for range 10_000 {
+		name := "t"
+		m.Topics = append(m.Topics, wire.MetadataRequestTopic{TopicId: id, Name: &name})
+		d.Resources = append(d.Resources, wire.DescribeConfigsRequestResource{ResourceType: 2, ResourceName: "t"})
+	}
+	if a := ask[*wire.MetadataResponse](r, m, 13); len(a.Topics) != 1 {
+		t.Errorf("a topic is described %d times", len(a.Topics))
+	}
+	if a := ask[*wire.DescribeConfigsResponse](r, d, 4); len(a.Results) != 1 {
+		t.Errorf("a topic's configs are described %d times", len(a.Results))
+	}
+}
+
+func mustTopic(t *testing.T, b *Broker, name string) [16]byte {
+	t.Helper()
+	topic, ok := b.set.Catalog().Topic(name)
+	if !ok {
+		t.Fatalf("no topic %s", name)
+	}
+	return topic.ID
+}
