@@ -111,9 +111,6 @@ func (p *putter) appends() error {
 		if a.Forget {
 			continue
 		}
-		if mutant.On("wal-hard-state-skipped") && len(a.Entries) > 0 {
-			a.HardState = nil
-		}
 		s := w.ledger.shard(a.Shard)
 		if w.ledger.setRecord(s, a.HardState, a.Compact) {
 			w.dirty = append(w.dirty, s)

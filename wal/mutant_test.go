@@ -11,7 +11,9 @@ import (
 
 // TestMutants demands that the random crashes find every bug that is planted here.
 func TestMutants(t *testing.T) {
-	for _, m := range mutant.All() {
+	// Those that do not show while there is one replica are not in the list.
+	all := append(mutant.All(), mutant.Mutant{Name: "wal-superseded-entries-resurrected"}, mutant.Mutant{Name: "wal-old-hard-state"})
+	for _, m := range all {
 		if !strings.HasPrefix(m.Name, "wal-") {
 			continue
 		}

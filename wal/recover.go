@@ -59,6 +59,9 @@ func (r *recovery) record(rec *scanned) error {
 			return fmt.Errorf("%w: shard %d has a hard state of %d bytes", ErrCorrupt, rec.shard, len(rec.body))
 		}
 		record.compact = max(record.compact, s.record.compact)
+		if mutant.On("wal-old-hard-state") && s.file != 0 {
+			record.hard = s.record.hard
+		}
 		s.record, s.file = record, rec.at.file
 		s.compact(record.compact)
 	case kindEntry, kindCopy:

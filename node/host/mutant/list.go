@@ -21,8 +21,6 @@ func All() []Mutant {
 		{"wal-live-state-not-copied", "wal: a file is recycled without copying the keyed records that live in it"},
 		{"wal-dead-state-copied", "wal: a keyed record is copied over a later one of its key"},
 		{"wal-shard-record-not-copied", "wal: a file is recycled without writing again the hard states in it"},
-		{"wal-superseded-entries-resurrected", "wal: recovery keeps entries behind one that supersedes them"},
-		{"wal-hard-state-skipped", "wal: the hard state of an append with entries is not written"},
 		{"shard-ack-before-durable", "shard: batches are answered when they are handed to the write-ahead log"},
 		{"shard-duplicate-before-original", "shard: the retry of a batch is answered before the original is applied"},
 		{"shard-checkpoint-before-sync", "shard: a checkpoint is recorded without syncing the segments"},
