@@ -122,16 +122,23 @@ func (g *groupWorld) create() error {
 	})
 }
 
-// crashes ends the broker a few times and starts it again.
+// crashes ends the broker again and again, mostly just after an answer or in the middle of a write, and starts it again.
 func (g *groupWorld) crashes() {
 	d := g.world.Draws("crashes")
 	for {
-		g.h.Clock.Sleep(time.Duration(d.Between(1000, 12_000)) * time.Millisecond)
+		g.h.Clock.Sleep(time.Duration(d.Skewed(20, 8000)) * time.Millisecond)
 		if g.world.Now() > simChaos {
 			return
 		}
-		g.broker.Crash(sim.Pick(d, sim.Kill, sim.Power))
-		g.h.Clock.Sleep(time.Duration(d.Between(10, 3000)) * time.Millisecond)
+		how := sim.Pick(d, sim.Kill, sim.Power)
+		g.broker.Arm(sim.CrashPoint{Point: sim.Pick(d, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointYield),
+			Count: uint64(d.Skewed(1, 40)), How: how})
+		for end := g.h.Clock.Now().Add(time.Second); g.broker.Running() && g.h.Clock.Now() < end; {
+			g.h.Clock.Sleep(time.Millisecond)
+		}
+		g.broker.Disarm()
+		g.broker.Crash(how)
+		g.h.Clock.Sleep(time.Duration(d.Skewed(1, 1000)) * time.Millisecond)
 		g.boot()
 	}
 }
