@@ -108,6 +108,8 @@ func (s *fetchSession) update(q *wire.FetchRequest) {
 				p = &fetchPartition{topic: t.Topic, id: t.TopicId, index: f.Partition, highWatermark: -1, logStart: -1}
 				s.byKey[key] = p
 				s.partitions = append(s.partitions, p)
+			} else if mutant.On("fetch-session-keeps-offset") {
+				continue
 			}
 			p.want(f)
 		}
@@ -122,10 +124,6 @@ func (s *fetchSession) update(q *wire.FetchRequest) {
 				delete(s.byKey, key)
 			}
 		}
-	}
-	if mutant.On("fetch-session-forgets-partition") && len(q.Topics) > 0 && len(s.partitions) > 1 {
-		forgotten[s.partitions[0]] = true
-		delete(s.byKey, s.partitions[0].key())
 	}
 	if len(forgotten) == 0 {
 		return

@@ -32,6 +32,6 @@ func All() []Mutant {
 		{"catalog-deletions-not-in-checkpoint", "catalog: a checkpoint keeps what was deleted since the last one"},
 		{"produce-answered-before-durable", "node: a produce is answered when its order is fixed, whatever acks says"},
 		{"delete-records-answered-early", "node: DeleteRecords is answered before the log start has moved"},
-		{"fetch-session-forgets-partition", "node: a change of a fetch session drops its first partition"},
+		{"fetch-session-keeps-offset", "node: a fetch session goes on at the offset with which a partition was first asked for"},
 	}
 }
