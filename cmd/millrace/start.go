@@ -108,7 +108,7 @@ func (s *session) logger(level string) (*slog.Logger, error) {
 
 // nodeConfig puts flags and properties file together.
 func (o startOptions) nodeConfig(log *slog.Logger) (node.Config, error) {
-	c := node.Config{Listen: o.listen, Advertise: o.advertise}
+	c := node.Config{Listen: o.listen, Advertise: o.advertise, DataDir: o.dataPath()}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return c, usageError{fmt.Errorf("--listen %s: %w", o.listen, err), "millrace start"}
 	}
@@ -127,11 +127,16 @@ func (o startOptions) nodeConfig(log *slog.Logger) (node.Config, error) {
 	return c, nil
 }
 
-func (s *session) announce(b *node.Broker, o startOptions, web *web) {
-	data := o.data
-	if abs, err := filepath.Abs(data); err == nil {
-		data = abs
+// dataPath is the data directory in full, as people and DescribeLogDirs are told.
+func (o startOptions) dataPath() string {
+	if abs, err := filepath.Abs(o.data); err == nil {
+		return abs
 	}
+	return o.data
+}
+
+func (s *session) announce(b *node.Broker, o startOptions, web *web) {
+	data := o.dataPath()
 	if s.json {
 		s.printJSON(map[string]string{"listen": b.Addr(), "data": data, "http": web.addr()})
 		return
