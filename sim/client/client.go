@@ -101,6 +101,10 @@ func (c *Client) Start(addr string, m wire.Message) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.startOn(x, m)
+}
+
+func (c *Client) startOn(x *conn, m wire.Message) (*Call, error) {
 	version, err := c.version(x, m.APIKey())
 	if err != nil {
 		return nil, err

@@ -237,7 +237,7 @@ func (p *Producer) launchOne() bool {
 		return false
 	}
 	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })
-	call, err := p.c.Start(addr, p.message(take, now))
+	call, err := p.start(addr, take, now)
 	if err != nil {
 		p.requeue(take, err, false)
 		p.attempt++
@@ -291,9 +291,17 @@ func (p *Producer) flyingTo(addr string) int {
 // interrupted says that a request is under way on a connection that has ended. Nothing may overtake it on another one:
 // to a broker that knows nothing of the producer yet, a later sequence looks like the first.
 func (p *Producer) interrupted(addr string) bool {
-	return slices.ContainsFunc(p.flying, func(r *request) bool {
-		return r.addr == addr && (r.call.conn != p.c.conns[addr] || !r.call.conn.alive())
-	})
+	return slices.ContainsFunc(p.flying, func(r *request) bool { return r.addr == addr && !r.call.conn.alive() })
+}
+
+// start sends batches over the connection on which others are under way, even if that has just ended, or any if none are.
+func (p *Producer) start(addr string, batches []*Batch, now host.Instant) (*Call, error) {
+	for _, r := range p.flying {
+		if r.addr == addr {
+			return p.c.startOn(r.call.conn, p.message(batches, now))
+		}
+	}
+	return p.c.Start(addr, p.message(batches, now))
 }
 
 // message is the request that carries some batches.
