@@ -11,7 +11,7 @@ import (
 const (
 	// pollPressure is how often the checkpointer looks at the write-ahead log when nobody wakes it.
 	pollPressure = time.Second
-	// pollFull is the same while the log is full and produces wait for it.
+	// pollFull is the time between two attempts to make room in a log that is full.
 	pollFull = 20 * time.Millisecond
 )
 
@@ -20,6 +20,12 @@ func (s *Set) wrote(n int) {
 	if after := s.written.Add(int64(n)); after >= s.o.CheckpointBytes && after-int64(n) < s.o.CheckpointBytes {
 		s.checkpoints.Post(nil)
 	}
+}
+
+// full notes that a shard waits for room in the write-ahead log.
+func (s *Set) full() {
+	s.held.Add(1)
+	s.checkpoints.Post(nil)
 }
 
 // Checkpoint takes a checkpoint of all shards now and waits for it.
@@ -41,33 +47,33 @@ func (s *Set) checkpointer(w host.Waiter) {
 	last := s.host.Clock.Now()
 	var asked []*host.Future[error]
 	for {
-		pause, full := pollPressure, s.wal.Pressure().Full
-		if full {
-			pause = pollFull
+		w.WaitUntil(s.host.Clock.Now().Add(pollPressure))
+		held := s.held.Load()
+		if held > 0 { // the log frees its files soon after a checkpoint, and not always all that is hoped for
+			s.held.Add(-held)
+			s.host.Clock.Sleep(pollFull)
 		}
-		w.WaitUntil(s.host.Clock.Now().Add(pause))
 		var more bool
 		if asked, more = s.checkpoints.Drain(asked[:0]); !more {
 			return
 		}
-		due := s.host.Clock.Now().Sub(last) >= s.o.CheckpointEvery
-		if len(asked) == 0 && !due && !full && s.written.Load() < s.o.CheckpointBytes {
-			continue
-		}
-		err := s.takeCheckpoint()
-		if err != nil {
-			s.fail(fmt.Errorf("take a checkpoint: %w", err))
-		}
-		last = s.host.Clock.Now()
-		for _, f := range asked {
-			if f != nil {
-				f.Set(err)
+		due := s.host.Clock.Now().Sub(last) >= s.o.CheckpointEvery || s.wal.Pressure().Full
+		if due || len(asked) > 0 || s.written.Load() >= s.o.CheckpointBytes {
+			err := s.takeCheckpoint()
+			if err != nil {
+				s.fail(fmt.Errorf("take a checkpoint: %w", err))
+			}
+			last = s.host.Clock.Now()
+			for _, f := range asked {
+				if f != nil {
+					f.Set(err)
+				}
+			}
+			if err != nil {
+				return
 			}
 		}
-		if err != nil {
-			return
-		}
-		if full {
+		if held > 0 {
 			for _, shard := range s.shards.Load().All {
 				shard.inbox.Post(nudge{})
 			}

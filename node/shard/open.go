@@ -23,6 +23,7 @@ func OpenSet(h host.Host, o SetOptions) (*Set, error) {
 		changes:  host.NewWatchers(h.Tasks),
 		space:    host.NewSnapshot(h.Tasks, &Space{Produce: true, Grow: true}),
 		written:  host.NewCounter(h.Tasks),
+		held:     host.NewCounter(h.Tasks),
 		failed:   host.NewFuture[error](h.Tasks),
 		stopping: host.NewFuture[struct{}](h.Tasks),
 	}
@@ -142,7 +143,7 @@ func (s *Set) publish(shards running) {
 func (s *Set) shardOptions(id, replica uint64, replicas []uint64) Options {
 	return Options{
 		ID: id, Replica: replica, Replicas: replicas, Partitions: s.partitions, Space: s.space, Changes: s.changes,
-		Wrote: s.wrote, Fail: s.fail,
+		Wrote: s.wrote, Full: s.full, Fail: s.fail,
 	}
 }
 

@@ -53,7 +53,14 @@ func (r *replica) room() bool {
 			return false
 		}
 	}
-	return !r.wal.Pressure().Full
+	if r.wal.Pressure().Full {
+		if r.o.Full != nil && !r.waits {
+			r.waits = true // for a nudge
+			r.o.Full()
+		}
+		return false
+	}
+	return true
 }
 
 // propose packs requests from the backlog into entries and steps raft with all of them at once. It returns whether it did

@@ -37,6 +37,8 @@ type replica struct {
 
 	// backlog are the requests that wait to be put into entries.
 	backlog []*request
+	// waits says that the write-ahead log is full, and that a nudge comes when it may not be any more.
+	waits bool
 	// proposed are the entries that raft has accepted and not yet given an index, oldest first. Only during a turn.
 	proposed []*proposal
 	// storing are the appends that the write-ahead log has not answered, oldest first.
@@ -142,7 +144,7 @@ func (c *configure) happen(r *replica) {
 // nudge makes the task look again at what it held back.
 type nudge struct{}
 
-func (nudge) happen(*replica) {}
+func (nudge) happen(r *replica) { r.waits = false }
 
 // tick is a tick of raft's clock; shards with one replica need none.
 type tick struct{}

@@ -86,9 +86,11 @@ type Set struct {
 	// shards are all that run here, the catalog too. The reconciler's task writes it, before that OpenSet.
 	shards *host.Snapshot[running]
 	// changes wakes who waits for a shard's status or partitions, or for a shard to appear.
-	changes     *host.Watchers
-	space       *host.Snapshot[Space]
-	written     *host.Counter
+	changes *host.Watchers
+	space   *host.Snapshot[Space]
+	written *host.Counter
+	// held is the number of shards that wait because the write-ahead log is full.
+	held        *host.Counter
 	checkpoints *host.Queue[*host.Future[error]]
 	failed      *host.Future[error]
 	stopping    *host.Future[struct{}]

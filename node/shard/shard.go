@@ -60,6 +60,9 @@ type Options struct {
 	Changes *host.Watchers
 	// Wrote is told how many bytes are handed to the write-ahead log, about; it may be nil.
 	Wrote func(bytes int)
+	// Full is told that requests wait because the write-ahead log is full: checkpoints must make room, and a nudge makes
+	// the shard look again. It may be nil.
+	Full func()
 	// Fail is called when the shard cannot go on: the node must stop. It may be called more than once.
 	Fail func(error)
 }
