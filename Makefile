@@ -13,6 +13,8 @@ BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto
 SEEDS ?= 100
 JOBS ?= $(shell nproc)
 STARTS ?= 3
+LIMIT ?= 2000
+TESTFLAGS ?=
 FUZZTIME ?= 10s
 
 .PHONY: build test race fuzz lint generate seeds mutants demo durability bench clean
@@ -22,10 +24,10 @@ build: ## the binary, build/millrace
 	$(BUILD) -o build/ ./cmd/millrace
 
 test: ## everything that needs no other software
-	$(GO) test ./...
+	$(GO) test $(TESTFLAGS) ./...
 
-race: ## the same under the race detector; the simulated world runs on real threads
-	$(GO) test -race ./...
+race: ## the same under the race detector
+	$(GO) test -race $(TESTFLAGS) ./...
 
 fuzz: ## each fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
@@ -39,8 +41,8 @@ lint: ## gofmt, vet, the rule of the door, staticcheck
 	$(GO) build -C .ci/tools -o "$(CURDIR)/build/" honnef.co/go/tools/cmd/staticcheck
 	build/staticcheck ./...
 
-generate: ## the protocol's codec, from the message schemas in Kafka's jars
-	$(GO) generate ./...
+generate: ## the protocol's codec, from the message schemas in Kafka's jars (Java, Maven: they fetch the jars)
+	jars=$$($(GO) run ./cmd/internal/kafka/fetch); MILLRACE_KAFKA_JARS=$$jars $(GO) generate ./...
 
 seeds: build ## SEEDS fresh simulated runs, each in two processes whose hashes must agree
 	@first=$${FIRST:-$$(( ($$(date +%s%N) / 1000) % 1000000000000 ))}; \
@@ -50,7 +52,7 @@ seeds: build ## SEEDS fresh simulated runs, each in two processes whose hashes m
 mutants: ## each planted bug, until the simulator finds it
 	@mkdir -p build
 	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
-	build/millrace-mutants sim --mutants --starts $(STARTS) --jobs $(JOBS)
+	build/millrace-mutants sim --mutants --starts $(STARTS) --limit $(LIMIT) --jobs $(JOBS)
 
 # ---- with other software -------------------------------------------------------------------------------------------
 

@@ -10,11 +10,10 @@ import (
 type feed struct {
 	source *source
 
-	mu     sync.Mutex
-	moved  *sync.Cond
-	fed    int64
-	gate   int64 // the feed waits before line number gate; negative: no gate
-	closed bool
+	mu    sync.Mutex
+	moved *sync.Cond
+	fed   int64
+	gate  int64 // the feed waits before line number gate; negative: no gate
 }
 
 func newFeed(s *source, gate int64) *feed {

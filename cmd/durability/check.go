@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"path"
@@ -15,15 +16,20 @@ type mark int
 // text is the mark as it stands in a record.
 func (m mark) text() string { return fmt.Sprintf("<<mark %08d>>", int(m)) }
 
-var marks = regexp.MustCompile(`<<mark (\d{8})>>`)
-
+// marksIn finds the marks in what was written.
 func marksIn(data []byte) []mark {
+	const before, digits, after = "<<mark ", 8, ">>"
 	var all []mark
-	for _, m := range marks.FindAllSubmatch(data, -1) {
-		n, _ := strconv.Atoi(string(m[1]))
-		all = append(all, mark(n))
+	for {
+		i := bytes.Index(data, []byte(before))
+		if i < 0 || len(data) < i+len(before)+digits+len(after) {
+			return all
+		}
+		data = data[i+len(before):]
+		if n, err := strconv.Atoi(string(data[:digits])); err == nil && string(data[digits:digits+len(after)]) == after {
+			all = append(all, mark(n))
+		}
 	}
-	return all
 }
 
 // answerNumbers is what the numbers of our requests begin with, so that no other answer is taken for one of ours.
@@ -119,10 +125,10 @@ func (k *check) name(c *call) error {
 	dir := ""
 	for _, m := range directoryOrName.FindAllStringSubmatch(c.args, -1) {
 		if m[1] != "" {
-			dir = string(unhex(m[1]))
+			dir = string(unhex(nil, m[1]))
 			continue
 		}
-		name := string(unhex(m[2]))
+		name := string(unhex(nil, m[2]))
 		if !path.IsAbs(name) {
 			name = path.Join(dir, name)
 		}
@@ -139,16 +145,6 @@ func (k *check) name(c *call) error {
 		return fmt.Errorf("%s with %d paths", c.name, len(names))
 	}
 	return nil
-}
-
-// joined puts the strings of a writing call together: a message's pieces are one stream.
-func joined(args string) ([]byte, error) {
-	all, err := stringsOf(args)
-	var data []byte
-	for _, s := range all {
-		data = append(data, s...)
-	}
-	return data, err
 }
 
 // send follows the frames of a connection and judges those of ours that begin to leave.

@@ -20,8 +20,13 @@ const (
 	topic       = "durability"
 )
 
-// sizes of the records: mostly small, some larger than a page, a block or a write.
-var sizes = []int{100, 100, 100, 1000, 3000, 5000, 20_000, 70_000, 300_000, 800_000}
+// sizes of the records: mostly small, some larger than a page or a block; and every so many one larger than a write.
+var sizes = []int{100, 100, 100, 100, 300, 1000, 3000, 5000, 10_000, 40_000}
+
+const (
+	largeEvery = 50
+	largeSize  = 700_000
+)
 
 // load sends the records, each in a request of its own, and waits for all answers. Odd connections ask for acks=1, even
 // ones for acks=all.
@@ -99,5 +104,8 @@ func loadOne(ctx context.Context, at string, n, records int) error {
 func value(r *rand.Rand, i int) []byte {
 	front, behind := mark(2*i).text(), mark(2*i+1).text()
 	size := sizes[r.IntN(len(sizes))]
+	if i%largeEvery == largeEvery-1 {
+		size = largeSize
+	}
 	return append(append([]byte(front), bytes.Repeat([]byte{'.'}, size-len(front)-len(behind))...), behind...)
 }

@@ -74,7 +74,11 @@ func run(ctx context.Context, dir, what, kafkaConfig string, records int) (*chec
 	if err := b.StartArgs(straceArgs(trace, b.Args())); err != nil {
 		return nil, err
 	}
-	defer b.Kill()
+	// strace that is killed lets its children run on.
+	defer func() {
+		killChildren(b.Pid()) //nolint:errcheck // they may be gone
+		b.Kill()              //nolint:errcheck // it may be gone
+	}()
 	rctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := b.WaitReady(rctx); err != nil {
@@ -87,7 +91,7 @@ func run(ctx context.Context, dir, what, kafkaConfig string, records int) (*chec
 	if err := killChildren(b.Pid()); err != nil {
 		return nil, err
 	}
-	if err := b.Stop(); err != nil && !strings.Contains(err.Error(), "by itself") {
+	if err := b.Wait(30 * time.Second); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(trace)
@@ -101,6 +105,9 @@ func run(ctx context.Context, dir, what, kafkaConfig string, records int) (*chec
 
 // killChildren kills the processes that strace runs, by their ids, and waits for strace to end.
 func killChildren(strace int) error {
+	if strace == 0 {
+		return nil
+	}
 	id := strconv.Itoa(strace)
 	data, err := os.ReadFile(filepath.Join("/proc", id, "task", id, "children"))
 	if err != nil {
@@ -119,7 +126,6 @@ func killChildren(strace int) error {
 			return fmt.Errorf("killing the broker below strace: %w", err)
 		}
 	}
-	time.Sleep(time.Second)
 	return nil
 }
 

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -40,13 +38,6 @@ type visitor interface {
 	end(c *call) error
 }
 
-var (
-	wholeLine   = regexp.MustCompile(`^(\d+) +([a-z0-9_]+)\((.*)\) += (.*)$`)
-	unfinished  = regexp.MustCompile(`^(\d+) +([a-z0-9_]+)\((.*) <unfinished \.\.\.>$`)
-	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. ([a-z0-9_]+) resumed>(.*)\) += (.*)$`)
-	otherLine   = regexp.MustCompile(`^\d+ +(\+\+\+ .* \+\+\+|--- .* ---|<\.\.\. .* resumed>.*<unfinished \.\.\.>|\?\?\?\?.*|.*<(detached|unavailable).*)$`)
-)
-
 // readTrace reads what strace wrote.
 func readTrace(r io.Reader, v visitor) error {
 	lines := bufio.NewReaderSize(r, 1<<20)
@@ -65,73 +56,109 @@ func readTrace(r io.Reader, v visitor) error {
 	}
 }
 
+// readLine understands the three forms of a line that tell of a call: whole, begun (when another thread comes between),
+// and resumed. Lines are long, so they are taken apart by hand.
 func readLine(n int, text string, pending map[int]*call, v visitor) error {
-	if m := wholeLine.FindStringSubmatch(text); m != nil {
-		c := &call{line: n, thread: number(m[1]), name: m[2], args: m[3]}
-		if err := v.begin(c); err != nil {
-			return err
+	id, rest, _ := strings.Cut(text, " ")
+	rest = strings.TrimLeft(rest, " ")
+	thread, err := strconv.Atoi(id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("what does this mean: %.200s", text)
+	case strings.HasPrefix(rest, "+++ "), strings.HasPrefix(rest, "--- "), strings.HasPrefix(rest, "????"):
+		return nil // a thread ended, a signal came
+	}
+	if resumed, ok := strings.CutPrefix(rest, "<... "); ok {
+		name, more, ok := strings.Cut(resumed, " resumed>")
+		if strings.HasSuffix(more, "<unfinished ...>") {
+			return nil // killed inside the call
 		}
-		c.result = m[4]
+		c := pending[thread]
+		if !ok || c == nil || c.name != name {
+			return fmt.Errorf("%s ends but did not begin", name)
+		}
+		args, result, ok := cutResult(more)
+		if !ok {
+			return fmt.Errorf("what does this mean: %.200s", text)
+		}
+		delete(pending, thread)
+		c.line, c.args, c.result = n, c.args+args, result
 		return v.end(c)
 	}
-	if m := unfinished.FindStringSubmatch(text); m != nil {
-		c := &call{line: n, thread: number(m[1]), name: m[2], args: m[3]}
-		pending[c.thread] = c
+	name, args, ok := strings.Cut(rest, "(")
+	if !ok {
+		return fmt.Errorf("what does this mean: %.200s", text)
+	}
+	c := &call{line: n, thread: thread, name: name}
+	if c.args, ok = strings.CutSuffix(args, " <unfinished ...>"); ok {
+		pending[thread] = c
 		return v.begin(c)
 	}
-	if m := resumedLine.FindStringSubmatch(text); m != nil {
-		c := pending[number(m[1])]
-		if c == nil || c.name != m[2] {
-			return fmt.Errorf("%s ends but did not begin", m[2])
+	if c.args, c.result, ok = cutResult(args); !ok {
+		return fmt.Errorf("what does this mean: %.200s", text)
+	}
+	if err := v.begin(c); err != nil {
+		return err
+	}
+	return v.end(c)
+}
+
+// cutResult splits what follows the opening parenthesis at the closing one, after which the result stands.
+func cutResult(s string) (args, result string, ok bool) {
+	i := strings.LastIndex(s, ") ")
+	for i >= 0 {
+		after := strings.TrimLeft(s[i+2:], " ")
+		if result, ok := strings.CutPrefix(after, "= "); ok {
+			return s[:i], result, true
 		}
-		delete(pending, c.thread)
-		c.line, c.args, c.result = n, c.args+m[3], m[4]
-		return v.end(c)
+		// An error's text in parentheses may end the line: look further to the front.
+		i = strings.LastIndex(s[:i], ") ")
 	}
-	if otherLine.MatchString(text) {
-		return nil
-	}
-	return fmt.Errorf("what does this mean: %.200s", text)
+	return "", "", false
 }
-
-func number(s string) int {
-	n, _ := strconv.Atoi(s)
-	return n
-}
-
-var (
-	descriptor = regexp.MustCompile(`^(\d+)<((?:\\x[0-9a-f]{2})*)>`)
-	quoted     = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?`)
-)
 
 // file splits a descriptor as -y prints it into its number and path; ok is false where there is none.
 func file(s string) (fd int, path string, ok bool) {
-	m := descriptor.FindStringSubmatch(s)
-	if m == nil {
+	id, rest, found := strings.Cut(s, "<")
+	fd, err := strconv.Atoi(id)
+	hexed, _, closed := strings.Cut(rest, ">")
+	if !found || !closed || err != nil {
 		return 0, "", false
 	}
-	return number(m[1]), string(unhex(m[2])), true
+	return fd, string(unhex(nil, hexed)), true
 }
 
-// stringsOf returns the strings among the arguments. It fails when one was cut.
-func stringsOf(args string) ([][]byte, error) {
-	var all [][]byte
-	for _, m := range quoted.FindAllStringSubmatch(args, -1) {
-		if m[2] != "" {
-			return nil, fmt.Errorf("strace cut a string after %d bytes", len(m[1])/4)
+// joined returns the strings among the arguments as one: the pieces of a writing call are one stream. It fails when
+// strace cut one.
+func joined(args string) ([]byte, error) {
+	data := make([]byte, 0, len(args)/4)
+	for {
+		_, rest, ok := strings.Cut(args, `"`)
+		if !ok {
+			return data, nil
 		}
-		all = append(all, unhex(m[1]))
+		text, after, ok := strings.Cut(rest, `"`)
+		if !ok || strings.HasPrefix(after, "...") {
+			return nil, fmt.Errorf("strace cut a string after %d bytes", len(text)/4)
+		}
+		data = unhex(data, text)
+		args = after
 	}
-	return all, nil
 }
 
-// unhex decodes \x68\x69.
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(strings.ReplaceAll(s, `\x`, ""))
-	if err != nil {
-		return nil
+// unhex appends what \x68\x69 stands for.
+func unhex(data []byte, s string) []byte {
+	for ; len(s) >= 4; s = s[4:] {
+		data = append(data, digit(s[2])<<4|digit(s[3]))
 	}
-	return b
+	return data
+}
+
+func digit(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }
 
 // returned is the number that a call returned; ok is false when it failed.

@@ -184,6 +184,20 @@ func (b *Broker) end(sig syscall.Signal) error {
 	return nil
 }
 
+// Wait returns when the process has ended by itself, or fails after the time.
+func (b *Broker) Wait(limit time.Duration) error {
+	if b.proc == nil {
+		return nil
+	}
+	select {
+	case <-b.exited:
+		b.proc = nil
+		return nil
+	case <-time.After(limit):
+		return fmt.Errorf("%s has not ended in %v", b.Name, limit)
+	}
+}
+
 // Wipe removes the broker's data. The process must not run.
 func (b *Broker) Wipe() error {
 	if b.proc != nil {

@@ -58,7 +58,7 @@ func Fetch(ctx context.Context) (*Jars, error) {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "fetching Kafka %s with Maven into %s\n", Version, j.dir)
-	mvn := exec.CommandContext(ctx, "mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory="+j.lib(), "-DincludeScope=runtime")
+	mvn := exec.CommandContext(ctx, "mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory="+j.Dir(), "-DincludeScope=runtime")
 	mvn.Dir = j.dir
 	mvn.Stdout, mvn.Stderr = os.Stderr, os.Stderr
 	if err := mvn.Run(); err != nil {
@@ -67,12 +67,13 @@ func Fetch(ctx context.Context) (*Jars, error) {
 	return j, os.WriteFile(done, nil, 0o644)
 }
 
-func (j *Jars) lib() string { return filepath.Join(j.dir, "lib") }
+// Dir is the directory that holds the jars.
+func (j *Jars) Dir() string { return filepath.Join(j.dir, "lib") }
 
 // Command returns a Java program of the jars, ready to start. Java's options come before the class.
 func (j *Jars) Command(ctx context.Context, javaOptions []string, class string, args ...string) *exec.Cmd {
 	all := append([]string{}, javaOptions...)
-	all = append(all, "-cp", filepath.Join(j.lib(), "*"), "-Dlog4j2.configurationFile="+filepath.Join(j.dir, "log4j2.properties"), class)
+	all = append(all, "-cp", filepath.Join(j.Dir(), "*"), "-Dlog4j2.configurationFile="+filepath.Join(j.dir, "log4j2.properties"), class)
 	return exec.CommandContext(ctx, "java", append(all, args...)...)
 }
 
