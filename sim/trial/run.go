@@ -268,7 +268,13 @@ func (t *trial) newClient(name string, old bool) *client.Client {
 		Violated: func(err error) { t.failf("%s: %w", name, err) }}
 	if old {
 		d := t.world.Draws("versions/" + name)
-		o.Version = func(key, low, high int16) int16 { return int16(d.Between(int64(low), int64(high))) }
+		drawn := make(map[int16]int16) // a client speaks one version of each API
+		o.Version = func(key, low, high int16) int16 {
+			if _, ok := drawn[key]; !ok {
+				drawn[key] = int16(d.Between(int64(low), int64(high)))
+			}
+			return max(low, min(high, drawn[key]))
+		}
 	}
 	return client.New(t.host, o)
 }
