@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -220,11 +221,12 @@ func parsePairs(flag string, args []string) ([]pair, error) {
 	return pairs, nil
 }
 
+// topicID writes an id as Kafka's tools do.
 func topicID(id kadm.TopicID) string {
 	if id == (kadm.TopicID{}) {
 		return ""
 	}
-	return id.String()
+	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 // count words a number of things.
