@@ -32,7 +32,7 @@ func (c *consumed) len() int {
 	return len(c.values)
 }
 
-// consumeInGroup runs a member until it is told to end; then it commits and leaves.
+// consumeInGroup runs a member, which commits now and then, until it is told to end; then it leaves.
 func consumeInGroup(ctx context.Context, client *kgo.Client, into *consumed) {
 	for {
 		fetches := client.PollFetches(ctx)
@@ -41,9 +41,6 @@ func consumeInGroup(ctx context.Context, client *kgo.Client, into *consumed) {
 		}
 		fetches.EachRecord(func(r *kgo.Record) { into.add(string(r.Value)) })
 	}
-	commit, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = client.CommitUncommittedOffsets(commit)
 	client.Close()
 }
 
@@ -70,7 +67,7 @@ func TestGroupOfClients(t *testing.T) {
 	produce(0, 30)
 	options := []kgo.Opt{kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(6 * time.Second), kgo.RebalanceTimeout(5 * time.Second), kgo.HeartbeatInterval(200 * time.Millisecond),
-		kgo.FetchMaxWait(100 * time.Millisecond), kgo.DisableAutoCommit()}
+		kgo.FetchMaxWait(100 * time.Millisecond), kgo.AutoCommitInterval(100 * time.Millisecond)}
 	got := &consumed{values: map[string]int{}}
 	var members sync.WaitGroup
 	ends := make([]context.CancelFunc, 3)
@@ -82,6 +79,7 @@ func TestGroupOfClients(t *testing.T) {
 	}
 	until(t, "all records are consumed", func() bool { return got.len() == 30 })
 	until(t, "three members share the topic", func() bool { return membersOf(ctx, t, admin, "g") == "Stable [2 2 2]" })
+	until(t, "all records are committed", func() bool { return committedSum(ctx, t, admin, "g") == 30 })
 	ends[0]()
 	until(t, "two members share the topic", func() bool { return membersOf(ctx, t, admin, "g") == "Stable [3 3]" })
 	ends[1]()
