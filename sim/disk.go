@@ -21,6 +21,15 @@ func defaultDiskProfile() diskProfile {
 // SetSlowDisks sets the probability that an operation takes 50 times as long, for all nodes.
 func (w *World) SetSlowDisks(p float64) { w.disk.slow = p }
 
+// SetDiskSpeed makes synchronous writes and syncs of all nodes take so many times as long as usual.
+func (w *World) SetDiskSpeed(times int64) {
+	d := defaultDiskProfile()
+	for _, span := range []*[2]int64{&d.durable, &d.sync} {
+		span[0], span[1] = span[0]*times, span[1]*times
+	}
+	w.disk.durable, w.disk.sync = d.durable, d.sync
+}
+
 // SetFailingSyncs sets the probability that a sync fails. The node is then expected to die.
 func (w *World) SetFailingSyncs(p float64) { w.disk.failSync = p }
 

@@ -178,7 +178,7 @@ func (n *network) pair(from, to *incarnation, local, remote string) *conn {
 		c.draws = Draws{key: deriveNumber(derive(c.inc.key, "conn"), c.inc.connected)}
 		c.reader, c.sender = waiter{inc: c.inc}, waiter{inc: c.inc}
 		c.readDeadline, c.sendDeadline = 1<<63-1, 1<<63-1
-		c.window = c.draws.Skewed(4<<10, 256<<10)
+		c.window = c.draws.Skewed(1<<10, 256<<10)
 		c.breakAt = -1
 		if c.draws.Chance(n.profile.Reset) {
 			c.breakAt = c.draws.Below(n.profile.ResetWithin)

@@ -22,6 +22,8 @@ type Options struct {
 	Brokers []string
 	// Timeout is the time that one request may take.
 	Timeout time.Duration
+	// Lazy is how long the client waits before it reads each piece of a large answer; 0 reads at once.
+	Lazy time.Duration
 	// Version chooses among what client and broker both have; nil takes the highest.
 	Version func(key, low, high int16) int16
 	// Coders compress and decompress; nil makes new ones for each batch.
@@ -78,7 +80,7 @@ func (c *Client) connect(addr string) (*conn, error) {
 		delete(c.conns, addr)
 	}
 	c.dials++
-	x, err := dial(c.h, addr, c.o.Name, c.h.Clock.Now().Add(c.o.Timeout))
+	x, err := dial(c.h, addr, c.o.Name, c.o.Lazy, c.h.Clock.Now().Add(c.o.Timeout))
 	if err != nil {
 		c.violated(err)
 		return nil, err

@@ -40,6 +40,7 @@ type conn struct {
 	h           host.Host
 	c           host.Conn
 	name        string
+	lazy        time.Duration
 	calls       *host.Queue[*Call]
 	versions    map[int16]wire.Range
 	correlation int32
@@ -48,12 +49,12 @@ type conn struct {
 }
 
 // dial connects and asks for the versions.
-func dial(h host.Host, addr, name string, deadline host.Instant) (*conn, error) {
+func dial(h host.Host, addr, name string, lazy time.Duration, deadline host.Instant) (*conn, error) {
 	c, err := h.Transport.Dial(addr, deadline)
 	if err != nil {
 		return nil, err
 	}
-	x := &conn{h: h, c: c, name: name, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
+	x := &conn{h: h, c: c, name: name, lazy: lazy, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
 	h.Tasks.Go(name+" reads", x.read)
 	m := wire.NewApiVersionsRequest()
 	m.ClientSoftwareName, m.ClientSoftwareVersion = "millrace-sim", "1"
@@ -142,6 +143,9 @@ func (x *conn) read() {
 	}
 }
 
+// lazyPiece is how much a lazy client reads at a time.
+const lazyPiece = 2000
+
 // answer reads one answer.
 func (x *conn) answer(call *Call) (wire.Message, error) {
 	x.c.SetReadDeadline(call.deadline)
@@ -154,8 +158,16 @@ func (x *conn) answer(call *Call) (wire.Message, error) {
 		return nil, &Violation{fmt.Sprintf("answer to %s: %v", wire.Name(call.key), err)}
 	}
 	frame := make([]byte, n)
-	if _, err := io.ReadFull(x.c, frame); err != nil {
-		return nil, err
+	for rest := frame; len(rest) > 0; {
+		piece := rest
+		if x.lazy > 0 && n > lazyPiece {
+			x.h.Clock.Sleep(x.lazy)
+			piece = rest[:min(len(rest), lazyPiece)]
+		}
+		if _, err := io.ReadFull(x.c, piece); err != nil {
+			return nil, err
+		}
+		rest = rest[len(piece):]
 	}
 	version := call.version
 	correlation, m, err := wire.DecodeResponse(frame, call.key, version)

@@ -143,6 +143,33 @@ func (c *Client) ListOffset(topic string, partition int32, timestamp int64) (off
 	return 0, 0, &Violation{"ListOffsets: no answer for the partition"}
 }
 
+// EpochEnd asks where a leader epoch ended: the largest epoch that is not above it and has records, and the offset behind
+// its last one. -1 and -1 say that there is none.
+func (c *Client) EpochEnd(topic string, partition, epoch int32) (found int32, end int64, err error) {
+	addr, err := c.find(topic, partition)
+	if err != nil {
+		return 0, 0, err
+	}
+	m := wire.NewOffsetForLeaderEpochRequest()
+	m.ReplicaId = -1
+	part := wire.NewOffsetForLeaderEpochRequestOffsetForLeaderPartition()
+	part.Partition, part.LeaderEpoch = partition, epoch
+	m.Topics = []wire.OffsetForLeaderEpochRequestOffsetForLeaderTopic{{Topic: topic,
+		Partitions: []wire.OffsetForLeaderEpochRequestOffsetForLeaderPartition{part}}}
+	answer, err := c.Do(addr, m)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, t := range answer.(*wire.OffsetForLeaderEpochResponse).Topics {
+		for _, p := range t.Partitions {
+			if t.Topic == topic && p.Partition == partition {
+				return p.LeaderEpoch, p.EndOffset, p.ErrorCode.Err()
+			}
+		}
+	}
+	return 0, 0, &Violation{"OffsetForLeaderEpoch: no answer for the partition"}
+}
+
 // AlterTopic sets one config of a topic; nil deletes it.
 func (c *Client) AlterTopic(topic, name string, value *string) error {
 	m := wire.NewIncrementalAlterConfigsRequest()

@@ -79,13 +79,16 @@ func (t *trial) makeBatch(p *producerState, l *partitionLog, d *sim.Draws, a Act
 
 // produce is a producer's task.
 func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
-	c := t.newClient(name, a.OldVersion)
+	c := t.newClient(name, a)
 	defer c.Close()
 	producer, p, under := t.newProducer(c, a)
+	var l *partitionLog
 	for !t.stop {
 		for n := d.Between(1, int64(a.Depth)); int64(producer.Left()) < n; {
-			logs := t.partitions()
-			b, x := t.makeBatch(p, logs[d.Below(int64(len(logs)))], d, a)
+			if logs := t.partitions(); l == nil || !a.Sticky || d.Chance(0.02) {
+				l = logs[d.Below(int64(len(logs)))]
+			}
+			b, x := t.makeBatch(p, l, d, a)
 			under[b] = x
 			producer.Send(b)
 		}
@@ -101,7 +104,7 @@ const seekBack = 0.03
 
 // consume is a consumer's task.
 func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
-	c := t.newClient(name, a.OldVersion)
+	c := t.newClient(name, a)
 	defer c.Close()
 	f := client.NewFetcher(c, client.FetchOptions{Sessions: a.Sessions, MaxWait: time.Duration(d.Skewed(1, 500)) * time.Millisecond,
 		MinBytes: int32(d.Skewed(1, 1000)), MaxBytes: int32(a.Bytes), PartitionMaxBytes: int32(d.Skewed(100, 1<<20))})

@@ -36,7 +36,7 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan) (*topicState, error) 
 
 // administer is the admin's task.
 func (t *trial) administer(who int, name string, d *sim.Draws, a ActorPlan) {
-	c := t.newClient(name, a.OldVersion)
+	c := t.newClient(name, a)
 	defer c.Close()
 	for life := 0; !t.stop; {
 		s := t.topics[d.Below(int64(len(t.topics)))]
@@ -130,6 +130,7 @@ func (t *trial) lookAtEnds(who int, c *client.Client, l *partitionLog) {
 // churn makes a topic, fills it, deletes it, and makes another one of the same name, which must be empty.
 func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) {
 	plan := TopicPlan{Name: name, Partitions: int32(d.Between(1, 2))}
+	delete(t.gone, name)
 	first, err := t.createTopic(c, plan)
 	if err != nil {
 		if !tolerable(err) {
@@ -193,12 +194,14 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	})
 	if err != nil {
 		t.failf("delete topic %s again: %w", name, err)
+		return
 	}
+	t.gone[name] = true
 }
 
 // commitOffsets is the task of a group without members that commits offsets and looks whether they stay.
 func (t *trial) commitOffsets(name string, d *sim.Draws, a ActorPlan) {
-	c := t.newClient(name, a.OldVersion)
+	c := t.newClient(name, a)
 	defer c.Close()
 	may := map[int64]bool{-1: true} // what the committed offset may be
 	l := t.topics[0].logs[0]

@@ -1,8 +1,11 @@
 package trial
 
 import (
+	"maps"
+	"slices"
 	"time"
 
+	"millrace/net/wire"
 	"millrace/sim"
 	"millrace/sim/client"
 )
@@ -22,7 +25,7 @@ func (t *trial) finale() {
 
 // readEverything reads each partition from its start to its end with a new client, and checks the whole.
 func (t *trial) readEverything(when string) bool {
-	c := t.newClient("reader "+when, false)
+	c := t.newClient("reader "+when, ActorPlan{})
 	defer c.Close()
 	f := client.NewFetcher(c, client.FetchOptions{MaxWait: 10 * time.Millisecond, MinBytes: 1, MaxBytes: 8 << 20, PartitionMaxBytes: 1 << 20})
 	r := &reader{who: 99, client: c, fetcher: f}
@@ -48,6 +51,11 @@ func (t *trial) readEverything(when string) bool {
 			return false
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(t.gone)) {
+		if err := c.Refresh(name); !client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
+			t.failf("%s: metadata of the deleted topic %s: %v", when, name, err)
+		}
+	}
 	r.readAll(t.partitions())
 	for {
 		left := 0
@@ -67,6 +75,43 @@ func (t *trial) readEverything(when string) bool {
 	}
 	for _, x := range r.list {
 		t.oracle.checkLog(x.log, max(starts[x.log], x.log.start), x.position.Offset)
+		if err := t.checkEpochs(c, x.log); err != nil {
+			t.failf("%v: %s: where epochs ended: %w", x.log, when, err)
+			return false
+		}
 	}
 	return true
+}
+
+// checkEpochs asks for every epoch of which a record is known, and for one that nobody had, where it ended.
+func (t *trial) checkEpochs(c *client.Client, l *partitionLog) error {
+	deadline := t.host.Clock.Now().Add(patience)
+	first, last := make(map[int32]int64), make(map[int32]int64)
+	for offset, r := range l.records {
+		if r.epoch < 0 || offset < l.start {
+			continue
+		}
+		last[r.epoch] = max(last[r.epoch], offset)
+		if have, ok := first[r.epoch]; !ok || offset < have {
+			first[r.epoch] = offset
+		}
+	}
+	epochs := slices.Sorted(maps.Keys(last))
+	for i, epoch := range epochs {
+		err := c.Retry(deadline, func() error {
+			found, end, err := c.EpochEnd(l.topic.plan.Name, l.index, epoch)
+			if err != nil {
+				return err
+			}
+			t.world.Note("oracle: %v: epoch %d: %d ended at %d", l, epoch, found, end)
+			if found != epoch || end <= last[epoch] || i+1 < len(epochs) && end > first[epochs[i+1]] {
+				t.failf("%v: epoch %d, whose last record is at %d: the broker says that epoch %d ended at %d", l, epoch, last[epoch], found, end)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,6 +27,7 @@ type WorldPlan struct {
 	Spurious   float64
 	Net        sim.NetProfile
 	SlowDisks  float64
+	DiskTimes  int64 // how much longer than usual syncs take
 	FailSyncs  float64
 	Clogs      int
 	WallJumps  int
@@ -53,7 +54,9 @@ type ActorPlan struct {
 	Records    int64 // per batch at most
 	Bytes      int64 // per record at most
 	Pause      time.Duration
+	Sticky     bool // stays with a partition for a while
 	Sessions   bool
+	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
 	OldVersion bool // draws API versions instead of using the highest
 }
@@ -101,6 +104,10 @@ func drawWorld(d *sim.Draws) WorldPlan {
 	w.Priorities = d.Chance(0.2)
 	w.Spurious = some(0.3, 0.001, 0.05)
 	w.SlowDisks = some(0.5, 0.001, 0.1)
+	w.DiskTimes = 1
+	if d.Chance(0.3) {
+		w.DiskTimes = d.Skewed(2, 30)
+	}
 	w.FailSyncs = some(0.1, 0.0005, 0.005)
 	w.Net = sim.NetProfile{Refuse: some(0.3, 0.01, 0.3), Reset: some(0.4, 0.02, 0.3), ResetWithin: d.Skewed(2000, 100_000),
 		Small: some(0.5, 0.1, 1), Slow: some(0.3, 0.001, 0.1)}
@@ -122,7 +129,7 @@ func drawBroker(d *sim.Draws) node.Config {
 	c := node.Config{Listen: "n1:9092", NodeID: 1, Lanes: int(d.Between(1, 3)),
 		WALFileBytes: wal, WALFirstBytes: max(16<<10, wal/4) &^ 4095, WALMaxBytes: wal * d.Between(4, 8),
 		CheckpointBytes: d.Skewed(16<<10, wal), CheckpointInterval: time.Duration(d.Skewed(20, 2000)) * time.Millisecond,
-		CacheBytes: d.Skewed(16<<10, 1<<20), SmallestChunkBytes: 4096, LargestChunkBytes: 4096 << d.Below(4),
+		CacheBytes: d.Skewed(4<<10, 1<<20), SmallestChunkBytes: 4096, LargestChunkBytes: 4096 << d.Below(4),
 		IndexInterval: int(d.Skewed(64, 4096)), SegmentBytes: d.Skewed(400, 8<<10),
 		RetentionInterval: time.Duration(d.Skewed(50, 3000)) * time.Millisecond,
 		ReserveHigh:       1, ReserveLow: 1,
@@ -155,6 +162,9 @@ func drawActors(d *sim.Draws) []ActorPlan {
 		if !a.Idempotent {
 			a.Acks = sim.Pick[int16](d, -1, -1, 1, 1, 0)
 		}
+		if a.Sticky = d.Chance(0.4); a.Sticky {
+			a.Depth += 5
+		}
 		if a.Acks == 0 {
 			a.Pause += 5 * time.Millisecond // nothing else holds it back
 		}
@@ -166,9 +176,14 @@ func drawActors(d *sim.Draws) []ActorPlan {
 		}
 		actors = append(actors, a)
 	}
-	for range d.Between(1, 2) {
-		actors = append(actors, ActorPlan{Kind: "consumer", Sessions: d.Chance(0.6), OldVersion: d.Chance(0.3),
-			Pause: time.Duration(d.Skewed(1, 20_000)) * time.Microsecond, Bytes: d.Skewed(100, 1<<20)})
+	for range d.Between(1, 3) {
+		a := ActorPlan{Kind: "consumer", Sessions: d.Chance(0.6), OldVersion: d.Chance(0.3),
+			Pause: time.Duration(d.Skewed(1, 20_000)) * time.Microsecond, Bytes: d.Skewed(100, 1<<20)}
+		if d.Chance(0.4) {
+			a.Lazy = time.Duration(d.Skewed(1000, 50_000)) * time.Microsecond
+			a.Bytes = 1 << 20
+		}
+		actors = append(actors, a)
 	}
 	if d.Chance(0.7) {
 		actors = append(actors, ActorPlan{Kind: "admin", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(5000, 200_000)) * time.Microsecond})

@@ -67,9 +67,10 @@ type trial struct {
 	working  int  // actors that have not ended
 	changed  host.Waiter
 	topics   []*topicState
-	sequence uint64 // numbers producers
-	restarts int    // starts after the process had ended by itself
-	crashes  int    // of the plan
+	gone     map[string]bool // topics that must not be there
+	sequence uint64          // numbers producers
+	restarts int             // starts after the process had ended by itself
+	crashes  int             // of the plan
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
@@ -84,7 +85,7 @@ func Run(seed uint64, o Options) Result {
 	}
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
-	t := &trial{plan: plan, world: w, coders: coders}
+	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)
 	n := w.AddNode("n1")
@@ -155,6 +156,7 @@ func (t *trial) setFaults(on bool) {
 	}
 	t.world.SetNet(p.Net)
 	t.world.SetSlowDisks(p.SlowDisks)
+	t.world.SetDiskSpeed(max(1, p.DiskTimes))
 	t.world.SetFailingSyncs(p.FailSyncs)
 }
 
@@ -263,10 +265,10 @@ func (t *trial) disturb() {
 }
 
 // newClient returns a client of an actor.
-func (t *trial) newClient(name string, old bool) *client.Client {
-	o := client.Options{Name: name, Brokers: []string{"n1:9092"}, Timeout: 2 * time.Second, Coders: t.coders,
+func (t *trial) newClient(name string, a ActorPlan) *client.Client {
+	o := client.Options{Name: name, Lazy: a.Lazy, Brokers: []string{"n1:9092"}, Timeout: 2 * time.Second, Coders: t.coders,
 		Violated: func(err error) { t.failf("%s: %w", name, err) }}
-	if old {
+	if a.OldVersion {
 		d := t.world.Draws("versions/" + name)
 		drawn := make(map[int16]int16) // a client speaks one version of each API
 		o.Version = func(key, low, high int16) int16 {
@@ -281,7 +283,7 @@ func (t *trial) newClient(name string, old bool) *client.Client {
 
 // createTopics makes the topics of the plan, whatever breaks meanwhile.
 func (t *trial) createTopics() bool {
-	c := t.newClient("creator", false)
+	c := t.newClient("creator", ActorPlan{})
 	defer c.Close()
 	for _, p := range t.plan.Topics {
 		state, err := t.createTopic(c, p)
