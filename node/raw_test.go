@@ -27,7 +27,7 @@ func dialRaw(t testing.TB, b *Broker) *rawConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return &rawConn{t: t, conn: conn}
 }
 
@@ -96,7 +96,7 @@ func (r *rawConn) closed() bool {
 	return n == 0 && err != nil && !(errors.As(err, &timeout) && timeout.Timeout())
 }
 
-// rawBatch is one record batch of n records with the values 0, 1, ....
+// rawBatch is one record batch of n records, at most 63, with the values 0, 1, ....
 func rawBatch(n int, change func(b []byte)) []byte {
 	var records []byte
 	for i := range n {
