@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/cmd/internal/broker"
+)
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		in   []float64
+		want float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 2, 100}, 3}} {
+		if got := median(c.in); got != c.want {
+			t.Errorf("median(%v) = %v, want %v", c.in, got, c.want)
+		}
+	}
+}
+
+// TestTable prints a pair whose second broker misses exactly one aim.
+func TestTable(t *testing.T) {
+	one := func(name string, mb, cpu, p99 float64, start time.Duration) *side {
+		return &side{
+			broker: &broker.Broker{Name: name},
+			results: map[string][]result{
+				"p1k": {{Kind: "produce", MBPerSecond: mb, CPUSecPerGB: cpu}},
+				"lat": {{Kind: "latency", AckP99: p99}},
+			},
+			moments: moments{startToAck: start, idleMB: 20, restartToAck: start},
+		}
+	}
+	p := &pair{
+		sides:  [2]*side{one("kafka", 100, 2, 7, 5*time.Second), one("millrace", 120, 1, 9, 50*time.Millisecond)},
+		loads:  pairLoads,
+		rounds: 1,
+		stored: 1,
+		floor:  map[string][]cost{floorOf: {{CPUSecPerGB: 0.9}}, directOf: {{CPUSecPerGB: 0.7}}},
+	}
+	var out bytes.Buffer
+	p.print(&out)
+	for _, want := range []string{
+		"| produce 1 KiB, 1 partition | MB/s | 100.00 | 120.00 | 1.20 |",
+		"| start, empty | ms to the first acknowledged record | 5000.00 | 50.00 | 0.01 |",
+		"NOT met: ack p99 at 2,000 records a second 9.00 ms, at most kafka's 7.00",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no line %q in\n%s", want, out.String())
+		}
+	}
+	if n := strings.Count(out.String(), "NOT met"); n != 1 {
+		t.Errorf("%d aims not met, want 1:\n%s", n, out.String())
+	}
+}
+
+func TestUsage(t *testing.T) {
+	pids, err := parsePids("1,22")
+	if err != nil || len(pids) != 2 || pids[1] != 22 {
+		t.Fatalf("%v, %v", pids, err)
+	}
+	if _, err := parsePids("1,x"); err == nil {
+		t.Error("x is no process id")
+	}
+}
+
+// TestStage keeps frames in files as the floor does, without a connection.
+func TestStage(t *testing.T) {
+	const frames = 12
+	for _, s := range steps[:3] {
+		k, err := s.open(t.TempDir(), frames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.take(bytes.NewReader(make([]byte, frames*frameBytes)), frames); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		k.remove()
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	if err := dispatch(context.Background(), []string{"nothing"}); err == nil {
+		t.Error("no error")
+	}
+}
