@@ -9,9 +9,15 @@ type HardState struct{ Term, Vote, Commit uint64 }
 type Payload struct {
 	// Parts are the bytes, in order.
 	Parts [][]byte
+	// Sums, when there are any, are the CRC32Cs of the parts, one for each, for whoever knows them from elsewhere. Only
+	// those of parts of SumFrom bytes and more are looked at: a shorter one is summed sooner than joined.
+	Sums []uint32
 	// Holds are the counted buffers that the parts lie in. Each is held once by whoever holds the payload.
 	Holds []*host.Buffer
 }
+
+// SumFrom is the length from which the CRC32C of a part is worth knowing.
+const SumFrom = 32 << 10
 
 // Size is the number of payload bytes.
 func (p Payload) Size() int {

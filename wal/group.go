@@ -57,13 +57,13 @@ type putter struct {
 	matters bool // somebody relies on the group
 }
 
-// put stages one record.
-func (p *putter) put(h recordHeader, data []byte, parts [][]byte) Location {
+// put stages one record; sums are as in Payload.
+func (p *putter) put(h recordHeader, data []byte, parts [][]byte, sums []uint32) Location {
 	h.data = uint32(len(data))
 	for _, part := range parts {
 		h.payload += uint32(len(part))
 	}
-	at := p.w.staging.record(p.seed, h, data, parts)
+	at := p.w.staging.record(p.seed, h, data, parts, sums)
 	p.records++
 	return Location{
 		file: p.w.tail.header.number, offset: p.w.used + at, data: h.data, payload: h.payload, pad: h.pad, seed: p.seed,
@@ -91,12 +91,12 @@ func (p *putter) copy(c *copied) {
 	header.kind, header.data, header.payload, header.pad = c.kind, 0, 0, 0
 	p.w.parts = append(p.w.parts[:0], c.payload.Bytes())
 	if c.kind == kindCopy {
-		p.w.ledger.movedEntry(s, c.index, p.put(header, c.body, p.w.parts))
+		p.w.ledger.movedEntry(s, c.index, p.put(header, c.body, p.w.parts, nil))
 		return
 	}
 	to := Location{file: p.w.tail.header.number, offset: p.w.used}
 	if !mutant.On("wal-live-state-not-copied") {
-		to = p.put(header, c.body, p.w.parts)
+		to = p.put(header, c.body, p.w.parts, nil)
 	}
 	p.w.ledger.wroteState(s, c.key, to)
 }
@@ -138,7 +138,7 @@ func (p *putter) shardRecords() {
 			continue // forgotten
 		}
 		s.record.put(w.scratch[:])
-		at := p.put(recordHeader{kind: kindShard, shard: s.id}, w.scratch[:], nil)
+		at := p.put(recordHeader{kind: kindShard, shard: s.id}, w.scratch[:], nil, nil)
 		w.ledger.wroteRecord(s, at.file)
 	}
 	w.dirty = w.dirty[:0]
@@ -148,7 +148,7 @@ func (p *putter) shardRecords() {
 func (p *putter) append(a *Append) {
 	w := p.w
 	if a.Forget {
-		p.put(recordHeader{kind: kindForget, shard: a.Shard}, nil, nil)
+		p.put(recordHeader{kind: kindForget, shard: a.Shard}, nil, nil, nil)
 		w.ledger.forget(a.Shard)
 		return
 	}
@@ -157,18 +157,18 @@ func (p *putter) append(a *Append) {
 		st := &a.State[i]
 		w.key = append(w.key[:0], st.Key...)
 		if st.Value == nil {
-			p.put(recordHeader{kind: kindDelete, shard: a.Shard}, w.key, nil)
+			p.put(recordHeader{kind: kindDelete, shard: a.Shard}, w.key, nil, nil)
 			w.ledger.endState(s, st.Key)
 			continue
 		}
 		w.parts = append(w.parts[:0], st.Value)
-		at := p.put(recordHeader{kind: kindState, shard: a.Shard}, w.key, w.parts)
+		at := p.put(recordHeader{kind: kindState, shard: a.Shard}, w.key, w.parts, nil)
 		w.ledger.wroteState(s, st.Key, at)
 	}
 	for i := range a.Entries {
 		e := &a.Entries[i]
 		h := recordHeader{kind: kindEntry, entryType: e.Type, shard: a.Shard, index: e.Index, term: e.Term}
-		e.At = p.put(h, e.Data, e.Payload.Parts)
+		e.At = p.put(h, e.Data, e.Payload.Parts, e.Payload.Sums)
 		w.ledger.wroteEntry(s, e.Index, e.At)
 	}
 	clear(w.parts)

@@ -4,6 +4,7 @@ import (
 	"hash/crc32"
 
 	"millrace/node/host"
+	"millrace/partition/batch"
 )
 
 // staging is the memory in which a group is put together: aligned chunks that are used again for the next group, since
@@ -73,10 +74,14 @@ func (s *staging) finish(h groupHeader) [][]byte {
 	return s.slices
 }
 
-// record puts a record and returns where in the group it begins. The parts are its payload.
-func (s *staging) record(seed uint32, h recordHeader, data []byte, parts [][]byte) int64 {
+// record puts a record and returns where in the group it begins. The parts are its payload; sums are as in Payload.
+func (s *staging) record(seed uint32, h recordHeader, data []byte, parts [][]byte, sums []uint32) int64 {
 	h.payloadSum = seed
-	for _, p := range parts {
+	for i, p := range parts {
+		if len(p) >= SumFrom && len(sums) > i {
+			h.payloadSum = batch.JoinSums(h.payloadSum, sums[i], len(p))
+			continue
+		}
 		h.payloadSum = crc32.Update(h.payloadSum, castagnoli, p)
 	}
 	h.put(s.head[:], seed, data)

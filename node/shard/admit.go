@@ -7,6 +7,7 @@ import (
 	"millrace/node/host/mutant"
 	"millrace/partition"
 	"millrace/partition/batch"
+	"millrace/wal"
 )
 
 // appended is the leader's view of a partition with all that it has proposed in its term, applied or not.
@@ -175,6 +176,11 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 	}
 	into.data = rec.put(into.data)
 	into.payload.Parts = append(into.payload.Parts, b.Bytes)
+	sum := uint32(0)
+	if len(b.Bytes) >= wal.SumFrom {
+		sum = batch.WholeSum(b.Bytes)
+	}
+	into.payload.Sums = append(into.payload.Sums, sum)
 	if q.hold != nil {
 		into.payload.Holds = append(into.payload.Holds, q.hold)
 		q.hold = nil
