@@ -81,6 +81,9 @@ func (c *conn) Send(parts ...host.Part) (int64, error) {
 	var total int64
 	for _, part := range parts {
 		size := part.Size()
+		if part.File != nil {
+			w.fired["sent/file range"]++
+		}
 		for done := int64(0); done < size; {
 			n, err := c.room(size - done)
 			if err != nil {
@@ -90,6 +93,8 @@ func (c *conn) Send(parts ...host.Part) (int64, error) {
 			if part.File == nil {
 				copy(chunk, part.Bytes[done:])
 			} else if err := part.File.(*file).late(chunk, part.Off+done); err != nil {
+				// Who sends a range must keep it: on a machine the peer would wait for bytes that never come.
+				w.Fail(fmt.Errorf("%s to %s: %w", c.inc.node.name, c.remote, err))
 				return total, err
 			}
 			c.transmit(chunk)

@@ -18,6 +18,8 @@ type NetProfile struct {
 	ResetWithin int64
 	Small       float64 // chunks are small, down to single bytes
 	Slow        float64 // per chunk: it takes up to 50 ms longer
+	// Window bounds the bytes that are under way in one direction; 0 draws a bound for each connection.
+	Window int64
 }
 
 // SetNet sets the behaviour of connections made from now on.
@@ -179,6 +181,9 @@ func (n *network) pair(from, to *incarnation, local, remote string) *conn {
 		c.reader, c.sender = waiter{inc: c.inc}, waiter{inc: c.inc}
 		c.readDeadline, c.sendDeadline = 1<<63-1, 1<<63-1
 		c.window = c.draws.Skewed(1<<10, 256<<10)
+		if n.profile.Window > 0 {
+			c.window = n.profile.Window
+		}
 		c.breakAt = -1
 		if c.draws.Chance(n.profile.Reset) {
 			c.breakAt = c.draws.Below(n.profile.ResetWithin)

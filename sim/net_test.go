@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"testing"
@@ -149,24 +150,44 @@ func TestClogsHoldEverythingBack(t *testing.T) {
 	})
 }
 
-// TestFilesAreReadWhileTheyAreSent: what changes under a send is seen by its receiver.
+// TestFilesAreReadWhileTheyAreSent: what changes under a send is seen, and a range that goes away fails the run.
 func TestFilesAreReadWhileTheyAreSent(t *testing.T) {
-	seen := 0
-	for seed := range uint64(20) {
-		meet(t, seed, NetProfile{}, listen, func(h host.Host) {
+	changed, gone := 0, 0
+	for seed := range uint64(40) {
+		w := New(seed, Options{})
+		w.AddNode("s").Boot(func(h host.Host) {
+			l, err := h.Transport.Listen(":1")
+			must(err)
+			c, err := l.Accept()
+			must(err)
+			got, _ := io.ReadAll(c)
+			if bytes.IndexByte(got, 1) >= 0 && len(got) == 1<<20 {
+				changed++
+			}
+			w.Stop()
+		})
+		w.AddNode("c").Boot(func(h host.Host) {
+			h.Clock.Sleep(time.Millisecond)
 			f, err := h.Disk.Create("f", 1<<20, host.Mode{})
 			must(err)
 			c := dialed(h)
 			h.Tasks.Go("change", func() {
 				h.Clock.Sleep(time.Millisecond)
-				must(f.Truncate(1000))
+				if seed%2 == 0 {
+					must(f.Truncate(1000))
+				} else {
+					must(f.WriteAt(1<<20-10, bytes.Repeat([]byte{1}, 10)))
+				}
 			})
-			if _, err := c.Send(host.Part{File: f, Len: 1 << 20}); err != nil {
-				seen++
-			}
-		}, nil)
+			_, _ = c.Send(host.Part{File: f, Len: 1 << 20})
+			must(c.Close())
+		})
+		if w.Run() != nil {
+			gone++
+		}
+		w.Close()
 	}
-	if seen == 0 {
-		t.Error("no send met the truncation")
+	if changed == 0 || gone == 0 {
+		t.Errorf("%d of 20 sends met the write, %d of 20 the truncation", changed, gone)
 	}
 }

@@ -144,7 +144,7 @@ func (x *conn) read() {
 }
 
 // lazyPiece is how much a lazy client reads at a time.
-const lazyPiece = 2000
+const lazyPiece = 500
 
 // answer reads one answer.
 func (x *conn) answer(call *Call) (wire.Message, error) {

@@ -99,9 +99,6 @@ func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
 	}
 }
 
-// seekBack is how often a consumer goes back to read something again.
-const seekBack = 0.03
-
 // consume is a consumer's task.
 func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
 	c := t.newClient(name, a)
@@ -113,7 +110,7 @@ func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
 		r.readAll(t.partitions())
 		t.poll(r) // errors are what a broken broker gives
 		for _, x := range r.list {
-			if d.Chance(seekBack) && x.position.Offset > x.log.start {
+			if d.Chance(a.Back) && x.position.Offset > x.log.start {
 				x.position.Offset = x.log.start + d.Below(x.position.Offset-x.log.start+1)
 			}
 		}

@@ -74,6 +74,9 @@ func (t *trial) deleteRecords(c *client.Client, l *partitionLog, d *sim.Draws) {
 		return
 	}
 	offset := l.start + d.Below(l.high-l.start+1)
+	if d.Chance(0.3) {
+		offset = l.high // everything
+	}
 	l.mayStart = max(l.mayStart, offset)
 	low, err := c.DeleteRecords(l.topic.plan.Name, l.index, offset)
 	t.world.Note("oracle: %v: delete records below %d: start %d, %v", l, offset, low, err)

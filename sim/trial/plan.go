@@ -56,6 +56,7 @@ type ActorPlan struct {
 	Pause      time.Duration
 	Sticky     bool // stays with a partition for a while
 	Sessions   bool
+	Back       float64       // probability of going back after a fetch, to read something again
 	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
 	OldVersion bool // draws API versions instead of using the highest
@@ -111,6 +112,9 @@ func drawWorld(d *sim.Draws) WorldPlan {
 	w.FailSyncs = some(0.1, 0.0005, 0.005)
 	w.Net = sim.NetProfile{Refuse: some(0.3, 0.01, 0.3), Reset: some(0.4, 0.02, 0.3), ResetWithin: d.Skewed(2000, 100_000),
 		Small: some(0.5, 0.1, 1), Slow: some(0.3, 0.001, 0.1)}
+	if d.Chance(0.3) {
+		w.Net.Window = d.Skewed(200, 4000)
+	}
 	if d.Chance(0.3) {
 		w.Clogs = 1 + int(d.Below(3))
 	}
@@ -177,16 +181,16 @@ func drawActors(d *sim.Draws) []ActorPlan {
 		actors = append(actors, a)
 	}
 	for range d.Between(1, 3) {
-		a := ActorPlan{Kind: "consumer", Sessions: d.Chance(0.6), OldVersion: d.Chance(0.3),
+		a := ActorPlan{Kind: "consumer", Back: 0.03, Sessions: d.Chance(0.6), OldVersion: d.Chance(0.3),
 			Pause: time.Duration(d.Skewed(1, 20_000)) * time.Microsecond, Bytes: d.Skewed(100, 1<<20)}
 		if d.Chance(0.4) {
 			a.Lazy = time.Duration(d.Skewed(1000, 50_000)) * time.Microsecond
-			a.Bytes = 1 << 20
+			a.Bytes, a.Back = 1<<20, 0.5
 		}
 		actors = append(actors, a)
 	}
 	if d.Chance(0.7) {
-		actors = append(actors, ActorPlan{Kind: "admin", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(5000, 200_000)) * time.Microsecond})
+		actors = append(actors, ActorPlan{Kind: "admin", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(2000, 200_000)) * time.Microsecond})
 	}
 	if d.Chance(0.5) {
 		actors = append(actors, ActorPlan{Kind: "offsets", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(1000, 50_000)) * time.Microsecond})
