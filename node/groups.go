@@ -10,14 +10,21 @@ import (
 	"millrace/node/host"
 )
 
-// groups finds the coordinators: a task for each partition of the offsets topic, from when the topic exists.
+// groups finds the coordinators: a task for each partition of the offsets topic, as long as the topic exists.
 type groups struct {
 	broker *Broker
-	// partitions by number; empty until the topic exists. Their number never changes afterwards.
-	partitions *host.Snapshot[[]*groupPartition]
-	started    *host.Future[struct{}]
-	stopping   *host.Future[struct{}]
-	ended      *host.Future[struct{}]
+	// current are those of the topic that exists. Only the groups task stores it, and wakes the watchers then.
+	current  *host.Snapshot[coordinators]
+	watchers *host.Watchers
+	stopping *host.Future[struct{}]
+	ended    *host.Future[struct{}]
+}
+
+// coordinators are the partitions of one offsets topic, by number; none as long as there is no topic. Their number does
+// not follow the topic's, since the groups would then be looked for in partitions that they were not stored in.
+type coordinators struct {
+	topic      catalog.ID
+	partitions []*groupPartition
 }
 
 // groupPartition is where the requests of one partition's groups are put.
@@ -35,17 +42,17 @@ type groupCall struct {
 func startGroups(b *Broker) *groups {
 	tasks := b.host.Tasks
 	g := &groups{
-		broker:     b,
-		partitions: host.NewSnapshot(tasks, &[]*groupPartition{}),
-		started:    host.NewFuture[struct{}](tasks),
-		stopping:   host.NewFuture[struct{}](tasks),
-		ended:      host.NewFuture[struct{}](tasks),
+		broker:   b,
+		current:  host.NewSnapshot(tasks, &coordinators{}),
+		watchers: host.NewWatchers(tasks),
+		stopping: host.NewFuture[struct{}](tasks),
+		ended:    host.NewFuture[struct{}](tasks),
 	}
 	tasks.Go("node.groups", g.run)
 	return g
 }
 
-// run waits for the topic and starts its coordinators.
+// run follows the topic: starts its coordinators when it is created, ends them when it is deleted.
 func (g *groups) run() {
 	defer g.ended.Set(struct{}{})
 	w := g.broker.host.Tasks.NewWaiter()
@@ -53,12 +60,17 @@ func (g *groups) run() {
 	g.broker.set.WatchCatalog(w)
 	defer g.broker.set.UnwatchCatalog(w)
 	for {
-		if _, stop := g.stopping.Try(); stop {
+		_, stop := g.stopping.Try()
+		topic, ok := g.broker.set.Catalog().Topic(offsetsTopic)
+		if now := g.current.Load(); len(now.partitions) > 0 && (stop || !ok || topic.ID != now.topic) {
+			g.current.Store(&coordinators{})
+			now.end()
+		}
+		if stop {
 			return
 		}
-		if topic, ok := g.broker.set.Catalog().Topic(offsetsTopic); ok {
+		if ok && topic.ID != g.current.Load().topic {
 			g.start(topic)
-			return
 		}
 		w.Wait()
 	}
@@ -66,39 +78,48 @@ func (g *groups) run() {
 
 func (g *groups) start(topic *catalog.Topic) {
 	tasks := g.broker.host.Tasks
-	all := make([]*groupPartition, len(topic.Partitions))
-	for i := range all {
+	c := &coordinators{topic: topic.ID, partitions: make([]*groupPartition, len(topic.Partitions))}
+	for i := range c.partitions {
 		p := &groupPartition{ended: host.NewFuture[struct{}](tasks)}
 		t := newGroupTask(g.broker, topic.ID, int32(i), p)
-		all[i] = p
+		c.partitions[i] = p
 		tasks.Go("node.group."+strconv.Itoa(i), t.run)
 	}
-	g.partitions.Store(&all)
-	g.started.Set(struct{}{})
+	g.current.Store(c)
+	g.watchers.Wake()
 }
 
-// awaitStart waits until requests find their coordinators, which is soon after the topic exists.
-func (g *groups) awaitStart(c *call, deadline host.Instant) bool {
-	_, ok := await(c, g.started, deadline)
-	return ok
-}
-
-// stop ends the coordinators. Requests that wait for members or for the log have no answer then.
-func (g *groups) stop() {
-	g.stopping.Set(struct{}{})
-	g.ended.Get()
-	all := *g.partitions.Load()
-	for _, p := range all {
+// end ends the coordinators. Requests that wait for the log have no answer then.
+func (c *coordinators) end() {
+	for _, p := range c.partitions {
 		p.inbox.Close()
 	}
-	for _, p := range all {
+	for _, p := range c.partitions {
 		p.ended.Get()
 	}
 }
 
+// awaitStart waits until requests find the coordinators of that topic, which is soon after it exists.
+func (g *groups) awaitStart(c *call, topic catalog.ID, deadline host.Instant) bool {
+	g.watchers.Add(c.waiter)
+	defer g.watchers.Remove(c.waiter)
+	for g.current.Load().topic != topic {
+		if c.ending() || !c.waiter.WaitUntil(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+// stop ends the coordinators for good.
+func (g *groups) stop() {
+	g.stopping.Set(struct{}{})
+	g.ended.Get()
+}
+
 // ask puts the request to the group's coordinator.
 func (g *groups) ask(groupID string, r group.Request) *host.Future[group.Response] {
-	all := *g.partitions.Load()
+	all := g.current.Load().partitions
 	if len(all) == 0 {
 		return host.Done(g.broker.host.Tasks, group.ErrorResponse(r, wire.ErrNotCoordinator))
 	}
@@ -108,7 +129,7 @@ func (g *groups) ask(groupID string, r group.Request) *host.Future[group.Respons
 // askAll puts a request to every coordinator; of makes one for each.
 func (g *groups) askAll(of func() group.Request) []*host.Future[group.Response] {
 	var answers []*host.Future[group.Response]
-	for _, p := range *g.partitions.Load() {
+	for _, p := range g.current.Load().partitions {
 		answers = append(answers, g.put(p, of()))
 	}
 	return answers

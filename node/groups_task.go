@@ -80,6 +80,9 @@ func (t *groupTask) refuseUntil(deadline host.Instant) bool {
 	for {
 		calls, more := t.part.inbox.Drain(nil)
 		t.refuse(calls)
+		if len(calls) > 0 {
+			continue // the wake may have been for the inbox's end, too
+		}
 		if !more || !t.waiter.WaitUntil(deadline) {
 			return more
 		}
@@ -136,6 +139,9 @@ func (t *groupTask) lead() bool {
 		if now := t.now(); t.coordinator.Deadline() <= now.Instant {
 			t.handle(t.coordinator.Expire(now))
 			continue
+		}
+		if len(calls) > 0 {
+			continue // the wake may have been for the inbox's end, too
 		}
 		t.waiter.WaitUntil(t.coordinator.Deadline())
 	}

@@ -33,7 +33,7 @@ func (b *Broker) ensureOffsetsTopic(c *call) wire.ErrorCode {
 			return wire.ErrCoordinatorNotAvailable
 		}
 	}
-	if !b.set.AwaitTopic(topic, deadline) || !b.groups.awaitStart(c, deadline) {
+	if !b.set.AwaitTopic(topic, deadline) || !b.groups.awaitStart(c, topic.ID, deadline) {
 		return wire.ErrCoordinatorNotAvailable
 	}
 	return wire.ErrNone
