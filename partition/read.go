@@ -62,13 +62,22 @@ func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Ran
 		if r.source = l.shared.pin(v, i); r.source == nil {
 			continue // deleted since the view was loaded: there is a newer one
 		}
-		if err := r.find(offset, min(stop, v.segment(i).info.End), stop >= v.segment(i).info.End, maxBytes, atLeastOne); err != nil {
+		err := r.find(offset, min(stop, v.segment(i).info.End), stop >= v.segment(i).info.End, maxBytes, atLeastOne)
+		if l.left() {
+			r.Release()
+			return nil, ErrDropped
+		}
+		if err != nil {
 			r.Release()
 			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, err)
 		}
 		return r, nil
 	}
 }
+
+// left says that the log was dropped or closed. A reader asks after it has read: the end of the log may have been in memory
+// only, and then the file ends before it, or holds the zeros there that pad a block.
+func (l *Log) left() bool { return l.view.Load().Dropped }
 
 // find fills the range with batches from offset up to stop, which is the end of the segment (all) or the base offset of
 // a batch in it.

@@ -51,7 +51,7 @@ func (l *Log) OffsetForTime(ts int64) (Position, bool, error) {
 			return Position{}, false, ErrDropped
 		}
 		p, found, again, err := l.search(v, ts)
-		if again {
+		if again || l.left() {
 			continue
 		}
 		if err != nil {
@@ -154,7 +154,7 @@ func (l *Log) MaxTimestamp() (Position, bool, error) {
 				p, found, again, err = l.search(v, greatest)
 			}
 		}
-		if again {
+		if again || l.left() {
 			continue
 		}
 		if err != nil {
