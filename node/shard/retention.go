@@ -23,6 +23,9 @@ func (e retain) happen(r *replica) {
 			continue
 		}
 		producers = producers || p.log.Producers().Len() > 0
+		if _, known := r.settings[p.id]; !known {
+			continue // since the start the catalog has not told them: no limits would be limits of zero
+		}
 		if start, ok := p.log.RetentionStart(p.lead.settings.Retention, wall); ok {
 			r.backlog = append(r.backlog, &request{kind: kindLogStart, partition: p.id, value: start})
 		}
