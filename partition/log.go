@@ -116,7 +116,6 @@ func (l *Log) Append(b Batch) error {
 	if h.Idempotent() && !h.Control() {
 		l.producers.Update(SequenceOf(&h), h.BaseOffset, h.MaxTimestamp, b.Wall)
 	}
-	l.producers.Expire(b.Wall, ProducerExpiration)
 	l.dirty = true
 	return nil
 }

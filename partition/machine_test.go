@@ -319,3 +319,23 @@ func TestOpenRefusesWhatIsMissing(t *testing.T) {
 		t.Fatal("a foreign file is accepted")
 	}
 }
+
+// TestAppendForgetsNoProducers: how long a producer is remembered is a setting of the node, which an append does not know.
+func TestAppendForgetsNoProducers(t *testing.T) {
+	const day = int64(partition.ProducerExpiration)
+	_, s, _ := onMachine(t, partition.Options{})
+	l := create(t, s)
+	defer l.Close()
+	for i := range int64(2) {
+		b, err := batch.Encode(nil, batch.Header{BaseOffset: i, ProducerID: 7 + i}, []batch.Record{{Timestamp: i}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Append(partition.Batch{Bytes: b, Wall: 1 + 3*day*i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.Producers().Len(); n != 2 {
+		t.Errorf("%d of two producers are remembered after three days", n)
+	}
+}

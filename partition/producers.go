@@ -11,8 +11,8 @@ const (
 	// rememberedBatches is how many batches of a producer can be recognised when they come again: what a client may have
 	// in flight.
 	rememberedBatches = 5
-	// ProducerExpiration is after how much silence a producer is forgotten, in milliseconds of entry time:
-	// producer.id.expiration.ms.
+	// ProducerExpiration is the default of producer.id.expiration.ms: after how much silence a producer is forgotten, in
+	// milliseconds of entry time.
 	ProducerExpiration = 86_400_000
 	// forkKept is above how many producers of its own a fork drops those that its parent has caught up with.
 	forkKept = 256
@@ -188,9 +188,9 @@ func (p *Producers) shrink(except int64) {
 }
 
 // Expire forgets producers whose last batch is older than expiration milliseconds at the entry time wall. It looks at all
-// of them, so it does so at most once in a 144th of the expiration (ten minutes of a day).
+// of them, so it does so at most once in a 144th of the expiration (ten minutes of a day). The wall clock may go back.
 func (p *Producers) Expire(wall, expiration int64) {
-	if wall-p.swept < expiration/144 {
+	if since := wall - p.swept; since >= 0 && since < expiration/144 {
 		return
 	}
 	p.swept = wall

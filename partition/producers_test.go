@@ -85,6 +85,19 @@ func TestProducersExpire(t *testing.T) {
 	}
 }
 
+// TestProducersExpireAfterTheClockWentBack has the wall clock jump ahead by a year, and back.
+func TestProducersExpireAfterTheClockWentBack(t *testing.T) {
+	p := NewProducers()
+	const day, year = ProducerExpiration, 365 * ProducerExpiration
+	p.Expire(year, day)
+	p.Update(Sequence{ProducerID: 1}, 0, 0, 0)
+	p.Expire(0, day)
+	p.Expire(2*day, day)
+	if p.Len() != 0 {
+		t.Fatal("a producer that was silent for two days is remembered")
+	}
+}
+
 // TestForkSeesWhatIsApplied drives an applied table and the leader's fork over it, as a shard does: proposals go to the
 // fork, some are undone, the others are applied later. The fork must answer like one table of all proposals.
 func TestForkSeesWhatIsApplied(t *testing.T) {

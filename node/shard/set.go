@@ -55,7 +55,7 @@ func (o SetOptions) withDefaults() SetOptions {
 		o.RetentionEvery = 5 * time.Minute
 	}
 	if o.ProducerExpiration == 0 {
-		o.ProducerExpiration = 24 * time.Hour
+		o.ProducerExpiration = partition.ProducerExpiration * time.Millisecond
 	}
 	return o
 }
