@@ -57,6 +57,21 @@ func (f *Future[T]) Watch(w Waiter) {
 	}
 }
 
+// Unwatch ends a Watch. Whoever watches a future that outlives the wait calls it.
+func (f *Future[T]) Unwatch(w Waiter) {
+	f.tasks.Yield()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, other := range f.waiting {
+		if other == w {
+			last := len(f.waiting) - 1
+			f.waiting[i], f.waiting[last] = f.waiting[last], nil
+			f.waiting = f.waiting[:last]
+			return
+		}
+	}
+}
+
 // Get waits for the value.
 func (f *Future[T]) Get() T {
 	v, _ := f.GetUntil(Never)

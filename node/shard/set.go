@@ -238,6 +238,8 @@ func await[T any](s *Set, f *host.Future[T]) (T, bool) {
 	f.Watch(w)
 	s.failed.Watch(w)
 	s.stopping.Watch(w)
+	defer s.failed.Unwatch(w) // they live as long as the node
+	defer s.stopping.Unwatch(w)
 	for {
 		if v, ok := f.Try(); ok {
 			return v, true

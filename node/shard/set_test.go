@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -259,4 +260,24 @@ func TestSpaceMarks(t *testing.T) {
 			t.Errorf("%+v: %+v", c, got)
 		}
 	}
+}
+
+// TestAwaitLeavesNothingBehind waits for many futures: the set's own, which live as long as the node, must not remember.
+func TestAwaitLeavesNothingBehind(t *testing.T) {
+	h := newMachine(t, t.TempDir())
+	s := &Set{host: h, failed: host.NewFuture[error](h.Tasks), stopping: host.NewFuture[struct{}](h.Tasks)}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range 50_000 {
+		await(s, host.Done(h.Tasks, 1))
+	}
+	if after := heap(); after > before+1<<20 {
+		t.Errorf("50,000 waits have left %d bytes", after-before)
+	}
+	runtime.KeepAlive(s)
 }
