@@ -24,6 +24,8 @@ type reconciler struct {
 	// image is the one that was compared last; empty before the first.
 	image *catalog.Image
 	first bool
+	// swept says that what the catalog does not know was looked for, which takes shards that have applied all they know.
+	swept bool
 	todo  []*step
 }
 
@@ -76,7 +78,8 @@ func (r *reconciler) pass() error {
 		return err
 	}
 	r.compare(image)
-	if r.first {
+	if !r.swept && r.serving() {
+		r.swept = true
 		r.dropStrangers(image)
 	}
 	r.image, r.first = image, false
