@@ -138,8 +138,14 @@ func xerialLen(src []byte) (int, error) {
 	return total, nil
 }
 
+// zstdBlock is the most that a block of zstd expands to.
+const zstdBlock = 128 << 10
+
 // unzstd lets the decoder fill the memory that it is given and gives it more while it asks, so that memory grows with
 // what is really there and not with what a frame claims.
+//
+// The decoder does not always say that it asks: a block for which there is no room can fail as one that is too large does.
+// So an error is the data's only when any block would have found room after what was decoded before it.
 func (c *Coders) unzstd(dst, src []byte, limit int) ([]byte, error) {
 	if c.zstdReader == nil {
 		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -149,17 +155,20 @@ func (c *Coders) unzstd(dst, src []byte, limit int) ([]byte, error) {
 		}
 		c.zstdReader = r
 	}
-	size := min(max(4*len(src), 64<<10, cap(dst)), limit)
+	size := min(max(4*len(src), 64<<10, cap(dst)), limit) + zstdBlock
 	for {
 		dst = grow(dst, size)[:0:size]
 		out, err := c.zstdReader.DecodeAll(src, dst)
-		if !errors.Is(err, zstd.ErrDecoderSizeExceeded) && !errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		asks := errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded)
+		switch {
+		case len(out) > limit:
+			return dst, errTooLarge
+		case err == nil, !asks && size-len(out) >= zstdBlock:
 			return out, err
-		}
-		if size >= limit {
+		case size >= limit+zstdBlock:
 			return dst, errTooLarge
 		}
-		size = min(4*size, limit)
+		size = min(4*size, limit+zstdBlock)
 	}
 }
 
