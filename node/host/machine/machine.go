@@ -2,10 +2,13 @@ package machine
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -27,7 +30,7 @@ type Options struct {
 
 // New returns the world of one node on this machine. wait returns when all tasks that were started have ended.
 func New(o Options) (h host.Host, wait func(), err error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := makeDataDir(o.Dir); err != nil {
 		return host.Host{}, nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	log := o.Log
@@ -54,6 +57,33 @@ func New(o Options) (h host.Host, wait func(), err error) {
 		Buffers:   host.NewPool(t, free, o.Poison),
 		Log:       log,
 	}, t.running.Wait, nil
+}
+
+// makeDataDir makes the directory and what is missing above it, and syncs the directory that holds each name it made: a
+// data directory whose own name a power cut takes away is as lost as its contents.
+func makeDataDir(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDataDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	above, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	defer above.Close()
+	return syncDir(above)
 }
 
 type clock struct{ start time.Time }
