@@ -87,7 +87,8 @@ func (k *kcat) produce(ctx context.Context, at, topic string, f *feed) error {
 		"-X", "enable.idempotence=true", "-X", "message.timeout.ms=600000", "-X", "linger.ms=5",
 		"-X", "reconnect.backoff.ms=20", "-X", "reconnect.backoff.max.ms=200",
 		"-X", "queue.buffering.max.messages="+strconv.Itoa(int(k.hold)))
-	return pipeLines(ctx, cmd, f)
+	_, err = pipeLines(ctx, cmd, f)
+	return err
 }
 
 func (k *kcat) consume(ctx context.Context, at, topic string, _ int64, d *digest) error {
@@ -117,7 +118,12 @@ func (j *java) produce(ctx context.Context, at, topic string, f *feed) error {
 		"--command-property", "enable.idempotence=true", "--command-property", "acks=all",
 		"--command-property", "delivery.timeout.ms=600000", "--command-property", "linger.ms=5",
 		"--command-property", "reconnect.backoff.ms=20", "--command-property", "reconnect.backoff.max.ms=200")
-	return pipeLines(ctx, cmd, f)
+	said, err := pipeLines(ctx, cmd, f)
+	// The console tool logs what could not be written, and ends as if nothing were amiss.
+	if err == nil && strings.Contains(said, " ERROR ") {
+		err = fmt.Errorf("the console producer could not write everything:\n%s", said)
+	}
+	return err
 }
 
 func (j *java) consume(ctx context.Context, at, topic string, records int64, d *digest) error {
@@ -128,16 +134,16 @@ func (j *java) consume(ctx context.Context, at, topic string, records int64, d *
 	return readLines(cmd, d)
 }
 
-// pipeLines runs a producer that reads a record a line.
-func pipeLines(ctx context.Context, cmd *exec.Cmd, f *feed) error {
+// pipeLines runs a producer that reads a record a line, and returns what it said.
+func pipeLines(ctx context.Context, cmd *exec.Cmd, f *feed) (string, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
 	var said tailWriter
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	w := bufio.NewWriterSize(in, 1<<14)
 	fed := f.each(ctx, func(key string, line []byte) error {
@@ -151,12 +157,12 @@ func pipeLines(ctx context.Context, cmd *exec.Cmd, f *feed) error {
 	}
 	in.Close()
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, said.text())
+		return "", fmt.Errorf("%s: %w\n%s", cmd.Path, err, said.text())
 	}
 	if fed != nil {
-		return fmt.Errorf("writing to %s: %w\n%s", cmd.Path, fed, said.text())
+		return "", fmt.Errorf("writing to %s: %w\n%s", cmd.Path, fed, said.text())
 	}
-	return nil
+	return said.text(), nil
 }
 
 // readLines runs a consumer that prints a record a line.
@@ -191,13 +197,17 @@ func addLines(out io.Reader, d *digest) error {
 	return lines.Err()
 }
 
-// tailWriter keeps the end of what a program says.
-type tailWriter struct{ data []byte }
+// tailWriter keeps the beginning and the end of what a program says.
+type tailWriter struct{ head, tail []byte }
+
+const keptBytes = 4000
 
 func (t *tailWriter) Write(p []byte) (int, error) {
-	t.data = append(t.data, p...)
-	t.data = t.data[max(0, len(t.data)-2000):]
+	n := min(len(p), keptBytes-len(t.head))
+	t.head = append(t.head, p[:n]...)
+	t.tail = append(t.tail, p[n:]...)
+	t.tail = t.tail[max(0, len(t.tail)-keptBytes):]
 	return len(p), nil
 }
 
-func (t *tailWriter) text() string { return string(t.data) }
+func (t *tailWriter) text() string { return string(t.head) + "\n…\n" + string(t.tail) }
