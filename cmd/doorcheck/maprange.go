@@ -218,7 +218,7 @@ func (b *bodyRule) assignment(s *ast.AssignStmt) string {
 	if tv := b.c.pass.TypesInfo.Types[right]; tv.Value != nil && isIdent(left) {
 		return b.constant(b.root(left), tv.Value)
 	}
-	if call, ok := ast.Unparen(right).(*ast.CallExpr); ok && isIdent(left) {
+	if call, ok := ast.Unparen(right).(*ast.CallExpr); ok {
 		return b.accumulate(left, call)
 	}
 	return "what is assigned last depends on the order"
@@ -228,12 +228,18 @@ func (b *bodyRule) assignment(s *ast.AssignStmt) string {
 func (b *bodyRule) accumulate(left ast.Expr, call *ast.CallExpr) string {
 	obj := b.root(left)
 	name := b.builtin(call.Fun)
-	if obj == nil || name == "" || len(call.Args) == 0 || !isIdent(call.Args[0]) || b.root(call.Args[0]) != obj {
+	if obj == nil || name == "" || len(call.Args) == 0 || types.ExprString(call.Args[0]) != types.ExprString(left) {
 		return "what is assigned last depends on the order"
 	}
 	switch name {
 	case "max", "min":
+		if why := b.indexes(left); why != "" {
+			return why
+		}
 	case "append":
+		if !isIdent(left) {
+			return "what is appended to is not plain"
+		}
 		b.appended[obj] = true
 	default:
 		return "what is assigned last depends on the order"

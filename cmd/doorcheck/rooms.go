@@ -35,6 +35,7 @@ var levels = map[string]level{
 	"node/txn":         simulated,
 	"sim":              repeatable,
 	"sim/client":       simulated,
+	"sim/trial":        repeatable,
 }
 
 // module is the name of this module, with the slash that follows it in import paths.

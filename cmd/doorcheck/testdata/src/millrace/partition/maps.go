@@ -31,6 +31,10 @@ func accepted(m table, other map[string]int) (int, []string, bool) {
 	for _, v := range m {
 		most = max(most, v)
 	}
+	highest := map[int]int{}
+	for _, v := range m {
+		highest[v%10] = max(highest[v%10], v)
+	}
 	var keys, long []string
 	for k := range m {
 		keys = append(keys, k)
