@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,14 +30,18 @@ func (s *Set) full() {
 }
 
 // Checkpoint takes a checkpoint of all shards now and waits for it.
-func (s *Set) Checkpoint() error {
+func (s *Set) Checkpoint() error { return s.checkpoint(host.Never) }
+
+func (s *Set) checkpoint(deadline host.Instant) error {
 	done := host.NewFuture[error](s.host.Tasks)
 	if !s.checkpoints.Post(done) {
 		return errStopped
 	}
-	err, ok := await(s, done)
-	if !ok {
+	err, ok := awaitUntil(s, done, deadline)
+	if _, failed := s.failed.Try(); !ok && (failed || s.stopped()) {
 		return s.reason()
+	} else if !ok {
+		return errors.New("a checkpoint took too long")
 	}
 	return err
 }

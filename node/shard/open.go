@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"millrace/net/wire"
 	"millrace/node/catalog"
@@ -173,10 +174,14 @@ func (s *Set) removeStrangers(recovered []wal.RecoveredShard) error {
 	return nil
 }
 
+// lastCheckpoint is how long Close waits for the last checkpoint.
+const lastCheckpoint = 30 * time.Second
+
 // Close stops everything in order: what was accepted becomes durable, a checkpoint makes the next start quick, and the
-// directory is unlocked. Who still waits for a result may get none.
+// directory is unlocked. Who still waits for a result may get none. On a full disk there may be no room for the checkpoint:
+// then the next start has more to apply.
 func (s *Set) Close() error {
-	err := s.Checkpoint()
+	err := s.checkpoint(s.host.Clock.Now().Add(lastCheckpoint))
 	return errors.Join(err, s.abandon())
 }
 

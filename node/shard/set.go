@@ -233,7 +233,10 @@ func (s *Set) stopped() bool {
 }
 
 // await waits for a future, until the set fails or stops; then it returns false.
-func await[T any](s *Set, f *host.Future[T]) (T, bool) {
+func await[T any](s *Set, f *host.Future[T]) (T, bool) { return awaitUntil(s, f, host.Never) }
+
+// awaitUntil is await with a deadline.
+func awaitUntil[T any](s *Set, f *host.Future[T], deadline host.Instant) (T, bool) {
 	w := s.host.Tasks.NewWaiter()
 	f.Watch(w)
 	s.failed.Watch(w)
@@ -247,7 +250,9 @@ func await[T any](s *Set, f *host.Future[T]) (T, bool) {
 		if _, failed := s.failed.Try(); failed || s.stopped() {
 			return f.Try()
 		}
-		w.Wait()
+		if !w.WaitUntil(deadline) {
+			return f.Try()
+		}
 	}
 }
 
