@@ -112,11 +112,7 @@ func (r *replica) refuse(q *request) (Result, bool) {
 		if q.kind == kindBatch && !space.Produce {
 			return Result{Error: wire.ErrKafkaStorageError, Message: full}, true
 		}
-	case kindAdopt:
-		if !space.Grow {
-			return Result{Error: wire.ErrKafkaStorageError, Message: full}, true
-		}
-	case kindCommand:
+	case kindCommand: // an adoption follows from one that had room: a start, which waits for it, must not fail
 		if !space.Grow && !r.machine.Frees(q.command) {
 			return Result{Error: wire.ErrKafkaStorageError, Message: full}, true
 		}

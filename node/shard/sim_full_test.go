@@ -149,3 +149,48 @@ func TestCloseWithoutRoomForTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStartWithoutSpace loses power just after a topic was created, and starts the node with next to no free space: it
+// must start, so that somebody can delete something.
+func TestStartWithoutSpace(t *testing.T) {
+	w := sim.New(1, sim.Options{Limit: 10 * time.Minute})
+	n := w.AddNode("n")
+	n.Boot(func(h host.Host) {
+		s, err := OpenSet(h, fullOptions())
+		if err == nil {
+			_, err = makeTopic(h, s, "first", 1)
+		}
+		if err != nil {
+			w.Fail(err)
+			return
+		}
+		c := catalog.CreateTopic{Name: "second", Partitions: 3, Replication: 1, ID: catalog.ID{1}}
+		if r := s.Change(c, deadline(h)); r.Error != wire.ErrNone {
+			w.Fail(fmt.Errorf("create: %+v", r))
+		}
+		w.After(0, func() {
+			n.Crash(sim.Power)
+			n.SetCapacity(n.Used() + 400<<10)
+			n.Boot(func(h host.Host) {
+				s, err := OpenSet(h, fullOptions())
+				if err != nil {
+					w.Fail(err)
+					return
+				}
+				if r := s.Change(catalog.DeleteTopic{Name: "first"}, deadline(h)); r.Error != wire.ErrNone {
+					w.Fail(fmt.Errorf("delete: %+v", r))
+				}
+				if err := s.Close(); err != nil {
+					w.Fail(err)
+				}
+				w.Stop()
+			})
+		})
+		h.Clock.Sleep(time.Hour)
+	})
+	err := w.Run()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
