@@ -29,7 +29,7 @@ type Connection struct {
 	closing *host.Counter // not zero: the read task has ended
 
 	// Of the read task.
-	ahead  [512]byte // bytes read and not yet part of a frame
+	ahead  [4096]byte // bytes read and not yet part of a frame: a small request arrives with one read
 	length int
 }
 

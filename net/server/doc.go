@@ -28,5 +28,5 @@
 // The frames of all connections together may hold Options.InFlightBytes: above that nobody reads on until something is
 // answered (a single frame may go over the bound, so that a large one is never starved). One connection may have
 // Options.InFlightRequests requests waiting. A frame that stops arriving is given up after Options.StallTimeout, a
-// connection without requests after Options.IdleTimeout. An idle connection holds no buffer but 512 bytes.
+// connection without requests after Options.IdleTimeout. An idle connection holds no buffer but 4 KiB.
 package server
