@@ -34,6 +34,7 @@ func (k *Key) Alter(op Op, current *string, value string) (*string, error) {
 	}
 	if op == Append || op == Subtract {
 		if k.Kind != List {
+			//lint:ignore ST1005 clients are shown this sentence, in Kafka's words
 			return nil, fmt.Errorf("Can't %v to key %s because its type is not LIST.", op, k.Name)
 		}
 		old := k.Default

@@ -103,23 +103,3 @@ func translateNet(err error) error {
 	}
 	return fmt.Errorf("%w (%w)", err, kind)
 }
-
-// sendCopied sends parts by copying file ranges through memory.
-func (c *conn) sendCopied(parts []host.Part) (int64, error) {
-	var sent int64
-	for _, p := range parts {
-		b := p.Bytes
-		if p.File != nil {
-			b = make([]byte, p.Len)
-			if n, err := p.File.ReadAt(b, p.Off); n < len(b) {
-				return sent, fmt.Errorf("read %d bytes to send: %w", p.Len, err)
-			}
-		}
-		n, err := c.c.Write(b)
-		sent += int64(n)
-		if err != nil {
-			return sent, translateNet(err)
-		}
-	}
-	return sent, nil
-}
