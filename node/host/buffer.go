@@ -9,7 +9,7 @@ import (
 
 const (
 	smallestClass = 12 // 4 KiB
-	largestClass  = 22 // 4 MiB
+	largestClass  = 26 // 64 MiB: a request with a batch for each of many partitions is as large as all of them
 )
 
 // Pool hands out aligned memory and takes it back. It keeps up to a bound of free bytes; what is above it is left to the

@@ -22,7 +22,7 @@ type Options struct {
 	Dir string
 	// Log takes the node's log; nil discards it.
 	Log *slog.Logger
-	// FreeMemory bounds the free bytes that the buffer pool keeps; 0 means 64 MiB.
+	// FreeMemory bounds the free bytes that the buffer pool keeps; 0 means 128 MiB.
 	FreeMemory int64
 	// Poison overwrites released buffers; for tests.
 	Poison bool
@@ -39,7 +39,7 @@ func New(o Options) (h host.Host, wait func(), err error) {
 	}
 	free := o.FreeMemory
 	if free == 0 {
-		free = 64 << 20
+		free = 128 << 20
 	}
 	disk, err := openDisk(o.Dir)
 	if err != nil {
