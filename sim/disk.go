@@ -36,6 +36,9 @@ func (w *World) SetFailingSyncs(p float64) { w.disk.failSync = p }
 // SetCapacity bounds the node's disk; 0 removes the bound.
 func (n *Node) SetCapacity(bytes int64) { n.disk.capacity = bytes }
 
+// Used is the space that is taken on the node's disk.
+func (n *Node) Used() int64 { return n.disk.used() }
+
 // disk is a node's file system.
 type disk struct {
 	node     *Node

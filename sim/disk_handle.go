@@ -157,7 +157,7 @@ func (h diskHandle) Remove(name string) error {
 		return fmt.Errorf("remove %s: %w", name, host.ErrNotExist)
 	}
 	if f.dir {
-		for q := range h.d.live {
+		for q := range h.d.live { //door:ordered any one will do
 			if q != "" && parent(q) == p {
 				return fmt.Errorf("remove %s: directory is not empty", name)
 			}
@@ -178,7 +178,7 @@ func (h diskHandle) List(dir string) ([]string, error) {
 		return nil, fmt.Errorf("list %s: %w", dir, host.ErrNotExist)
 	}
 	names := []string{}
-	for q, f := range h.d.live {
+	for q, f := range h.d.live { //door:ordered sorted below
 		if q == "" || parent(q) != p {
 			continue
 		}

@@ -18,8 +18,8 @@
 // the draws of other places. The world keeps a hash of every scheduling choice and of the bytes and the time of every
 // I/O; two runs of one seed must agree on it, in other processes too.
 //
-// etcd's raft draws its election timeouts from crypto/rand.Reader. The first world of a process replaces that variable
-// by a reader that asks the current world, so a process runs one world at a time.
+// etcd's raft draws its election timeouts from crypto/rand.Reader. A world replaces that variable, from New to
+// Close, by a reader that asks the world, so a process runs one world at a time.
 //
 // # The disk
 //

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -282,6 +284,28 @@ func TestCrashAtAnyYield(t *testing.T) {
 	}
 	if crashed < 100 {
 		t.Errorf("only %d runs crashed at their yield", crashed)
+	}
+}
+
+func TestReaderIsGivenBack(t *testing.T) {
+	before := rand.Reader
+	draw := func() (b [8]byte) {
+		w := New(5, Options{})
+		defer w.Close()
+		w.AddNode("n").Boot(func(host.Host) {
+			_, _ = io.ReadFull(rand.Reader, b[:])
+			w.Stop()
+		})
+		if err := w.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if first, second := draw(), draw(); first != second {
+		t.Error("crypto/rand.Reader is not the world's")
+	}
+	if rand.Reader != before {
+		t.Error("crypto/rand.Reader is still a world's")
 	}
 }
 

@@ -99,13 +99,20 @@ func New(seed uint64, o Options) *World {
 	slices.Sort(w.changes)
 	w.disk = defaultDiskProfile()
 	w.network.init(w)
+	if active == nil {
+		realReader = rand.Reader
+	}
 	rand.Reader = secureReader{}
 	active = w
 	return w
 }
 
-// active is the world that crypto/rand.Reader belongs to: raft reads that variable and offers no other way.
-var active *World
+// active is the world that crypto/rand.Reader belongs to, as long as it is not closed: raft reads that variable and offers
+// no other way. realReader is what it was before.
+var (
+	active     *World
+	realReader io.Reader
+)
 
 // Draws is a stream of random numbers for the harness, keyed by its name.
 func (w *World) Draws(site string) *Draws { return &Draws{key: derive(w.key, site)} }
@@ -169,13 +176,16 @@ func (w *World) Run() error {
 	return w.failure
 }
 
-// Close ends every node and unwinds every task. The world cannot run again.
+// Close ends every node, unwinds every task and gives crypto/rand.Reader back. The world cannot run again.
 func (w *World) Close() {
 	for _, n := range w.nodes {
 		n.Crash(Kill)
 	}
 	w.reap()
 	w.runnable, w.timers = nil, timers{}
+	if active == w {
+		active, rand.Reader = nil, realReader
+	}
 }
 
 // fireDue runs the timers whose time has come.

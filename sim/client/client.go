@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -162,16 +161,6 @@ func (c *Client) Leader(topic string, partition int32) string {
 // Topic is what is known of a topic, nil when nothing is.
 func (c *Client) Topic(name string) *Topic { return c.topics[name] }
 
-// name is the topic that has an id.
-func (c *Client) nameOf(id wire.UUID) string {
-	for _, name := range slices.Sorted(maps.Keys(c.topics)) {
-		if c.topics[name].ID == id {
-			return name
-		}
-	}
-	return ""
-}
-
 // Refresh asks for the metadata of some topics once. The error is a code when a topic has one.
 func (c *Client) Refresh(topics ...string) error {
 	m := wire.NewMetadataRequest()
@@ -187,7 +176,7 @@ func (c *Client) Refresh(topics ...string) error {
 	r := answer.(*wire.MetadataResponse)
 	clear(c.brokers)
 	for _, b := range r.Brokers {
-		c.brokers[b.NodeId] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+		c.brokers[b.NodeId] = b.Host + ":" + strconv.Itoa(int(b.Port))
 	}
 	var failed error
 	for _, t := range r.Topics {
@@ -232,5 +221,5 @@ func (c *Client) Retry(deadline host.Instant, attempt func() error) error {
 	}
 }
 
-// unknownTopic is the error of requests to a topic of which nothing is known.
-var unknownTopic = fmt.Errorf("not in the metadata: %w", wire.ErrLeaderNotAvailable)
+// errUnknownTopic is the error of requests to a topic of which nothing is known.
+var errUnknownTopic = fmt.Errorf("not in the metadata: %w", wire.ErrLeaderNotAvailable)

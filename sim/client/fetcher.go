@@ -84,7 +84,7 @@ func (f *Fetcher) Poll() ([]Delivery, error) {
 				return nil, err
 			}
 			if t = f.c.Topic(p.Topic); t == nil || f.c.Leader(p.Topic, p.Partition) == "" {
-				return nil, unknownTopic
+				return nil, errUnknownTopic
 			}
 		}
 		if p.id != t.ID {

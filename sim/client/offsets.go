@@ -1,7 +1,6 @@
 package client
 
 import (
-	"net"
 	"strconv"
 
 	"millrace/net/wire"
@@ -23,7 +22,7 @@ func (c *Client) Coordinator(group string) (string, error) {
 	if code != wire.ErrNone {
 		return "", code
 	}
-	return net.JoinHostPort(name, strconv.Itoa(int(port))), nil
+	return name + ":" + strconv.Itoa(int(port)), nil
 }
 
 // CommitOffset commits an offset for a group that has no members.

@@ -84,7 +84,6 @@ type Producer struct {
 	orders    uint64
 	stale     bool // a sequence was lost: a new epoch is needed before anything else is sent
 	attempt   int
-	pause     host.Instant
 	unchecked map[string]bool // topics whose metadata must be asked for
 }
 

@@ -105,7 +105,7 @@ func (c *Client) find(topic string, partition int32) (string, error) {
 			return "", err
 		}
 		if addr = c.Leader(topic, partition); addr == "" {
-			return "", unknownTopic
+			return "", errUnknownTopic
 		}
 	}
 	return addr, nil

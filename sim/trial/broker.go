@@ -25,7 +25,7 @@ func (b *broker) boot() {
 	}
 	b.running = nil
 	b.node.Boot(func(h host.Host) {
-		running, err := node.Start(h, b.trial.plan.Broker)
+		running, err := node.Start(h, b.trial.plan.Broker.config())
 		if err != nil {
 			b.end(fmt.Errorf("start: %w", err))
 			return

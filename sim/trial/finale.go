@@ -87,7 +87,7 @@ func (t *trial) readEverything(when string) bool {
 func (t *trial) checkEpochs(c *client.Client, l *partitionLog) error {
 	deadline := t.host.Clock.Now().Add(patience)
 	first, last := make(map[int32]int64), make(map[int32]int64)
-	for offset, r := range l.records {
+	for offset, r := range l.records { //door:ordered smallest and largest per epoch, whatever the order
 		if r.epoch < 0 || offset < l.start {
 			continue
 		}

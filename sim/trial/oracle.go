@@ -53,7 +53,6 @@ type topicState struct {
 	id         wire.UUID
 	partitions int32
 	logs       []*partitionLog
-	deleted    bool
 }
 
 // partitionLog is what is known of one partition.

@@ -101,7 +101,7 @@ func (o *oracle) checkHistory(out io.Writer) (int, error) {
 	for _, s := range o.trial.topics {
 		for _, l := range s.logs {
 			where := make(map[uint64]int64, len(l.records))
-			for offset, r := range l.records {
+			for offset, r := range l.records { //door:ordered values are unique
 				where[o.values[r.id].hash] = offset
 			}
 			final[l.String()+"/"+s.id.String()] = where

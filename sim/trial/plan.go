@@ -14,7 +14,7 @@ type Plan struct {
 	Seed    uint64
 	Target  int // acknowledged records at which the load may end
 	World   WorldPlan
-	Broker  node.Config
+	Broker  BrokerPlan
 	Topics  []TopicPlan
 	Actors  []ActorPlan
 	Crashes []CrashPlan
@@ -31,6 +31,7 @@ type WorldPlan struct {
 	FailSyncs  float64
 	Clogs      int
 	WallJumps  int
+	FullDisks  int // how often the disk is nearly full for a while
 	Drift      int64
 }
 
@@ -121,25 +122,53 @@ func drawWorld(d *sim.Draws) WorldPlan {
 	if d.Chance(0.3) {
 		w.WallJumps = 1 + int(d.Below(3))
 	}
+	if d.Chance(0.15) {
+		w.FullDisks = 1 + int(d.Below(2))
+	}
 	if d.Chance(0.5) {
 		w.Drift = d.Between(-5000, 5000)
 	}
 	return w
 }
 
-// drawBroker makes everything small, so that files roll and checkpoints pass every few operations.
-func drawBroker(d *sim.Draws) node.Config {
+// BrokerPlan are the broker's options. Everything is small, so that files roll and checkpoints pass every few operations.
+type BrokerPlan struct {
+	Lanes                                    int
+	WALFileBytes, WALFirstBytes, WALMaxBytes int64
+	CheckpointBytes                          int64
+	CheckpointInterval                       time.Duration
+	CacheBytes                               int64
+	SmallestChunkBytes, LargestChunkBytes    int
+	IndexInterval                            int
+	SegmentBytes                             int64
+	RetentionInterval                        time.Duration
+	ReserveHigh, ReserveLow                  int64
+	OffsetsPartitions                        int
+}
+
+// config is what the broker is started with.
+func (b *BrokerPlan) config() node.Config {
+	return node.Config{Listen: "n1:9092", NodeID: 1, Lanes: b.Lanes,
+		WALFileBytes: b.WALFileBytes, WALFirstBytes: b.WALFirstBytes, WALMaxBytes: b.WALMaxBytes,
+		CheckpointBytes: b.CheckpointBytes, CheckpointInterval: b.CheckpointInterval, CacheBytes: b.CacheBytes,
+		SmallestChunkBytes: b.SmallestChunkBytes, LargestChunkBytes: b.LargestChunkBytes, IndexInterval: b.IndexInterval,
+		SegmentBytes: b.SegmentBytes, RetentionInterval: b.RetentionInterval, ReserveHigh: b.ReserveHigh, ReserveLow: b.ReserveLow,
+		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(b.OffsetsPartitions)},
+	}
+}
+
+func drawBroker(d *sim.Draws) BrokerPlan {
 	wal := d.Skewed(64<<10, 512<<10) &^ 4095
-	c := node.Config{Listen: "n1:9092", NodeID: 1, Lanes: int(d.Between(1, 3)),
+	return BrokerPlan{Lanes: int(d.Between(1, 3)),
 		WALFileBytes: wal, WALFirstBytes: max(16<<10, wal/4) &^ 4095, WALMaxBytes: wal * d.Between(4, 8),
 		CheckpointBytes: d.Skewed(16<<10, wal), CheckpointInterval: time.Duration(d.Skewed(20, 2000)) * time.Millisecond,
 		CacheBytes: d.Skewed(4<<10, 1<<20), SmallestChunkBytes: 4096, LargestChunkBytes: 4096 << d.Below(4),
 		IndexInterval: int(d.Skewed(64, 4096)), SegmentBytes: d.Skewed(400, 8<<10),
 		RetentionInterval: time.Duration(d.Skewed(50, 3000)) * time.Millisecond,
-		ReserveHigh:       1, ReserveLow: 1,
-		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(d.Between(1, 3))},
+		// More than what comes between two looks at the free space.
+		ReserveHigh: 2*wal + 4<<20, ReserveLow: wal + 2<<20,
+		OffsetsPartitions: int(d.Between(1, 3)),
 	}
-	return c
 }
 
 func drawTopics(d *sim.Draws) []TopicPlan {

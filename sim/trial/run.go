@@ -248,19 +248,29 @@ func (t *trial) crash(i int) bool {
 	return true
 }
 
-// disturb clogs the network and moves the wall clock now and then.
+// disturb clogs the network, moves the wall clock and fills the disk now and then.
 func (t *trial) disturb() {
 	d := t.world.Draws("disturb")
-	for i := range t.plan.World.Clogs + t.plan.World.WallJumps {
+	p, n := t.plan.World, t.broker.node
+	var kinds []func()
+	add := func(times int, what func()) {
+		for range times {
+			kinds = append(kinds, what)
+		}
+	}
+	add(p.Clogs, func() { t.world.Clog(t.clients, n, time.Duration(d.Skewed(1_000_000, 400_000_000))) })
+	add(p.WallJumps, func() { n.WallOffset = time.Duration(d.Between(-int64(time.Hour), int64(time.Hour))) })
+	add(p.FullDisks, func() {
+		// The reserve is left: what is admitted must fit into it.
+		n.SetCapacity(n.Used() + t.plan.Broker.ReserveHigh + d.Skewed(1<<10, 256<<10))
+		t.host.Clock.Sleep(time.Duration(d.Skewed(10_000_000, 3_000_000_000)))
+		n.SetCapacity(0)
+	})
+	for len(kinds) > 0 && !t.stop {
 		t.host.Clock.Sleep(time.Duration(d.Skewed(1_000_000, 500_000_000)))
-		if t.stop {
-			return
-		}
-		if i < t.plan.World.Clogs {
-			t.world.Clog(t.clients, t.broker.node, time.Duration(d.Skewed(1_000_000, 400_000_000)))
-		} else {
-			t.broker.node.WallOffset = time.Duration(d.Between(-int64(time.Hour), int64(time.Hour)))
-		}
+		i := d.Below(int64(len(kinds)))
+		kinds[i]()
+		kinds = append(kinds[:i], kinds[i+1:]...)
 	}
 }
 
