@@ -11,7 +11,6 @@ func All() []Mutant {
 		{"producers-not-restored", "partition: recovery forgets the idempotent producers"},
 		{"producers-window-of-four", "partition: only the last four batches of a producer are recognised"},
 		{"tail-released-early", "partition: a full chunk is given back before it is written"},
-		{"segment-deleted-while-pinned", "partition: a segment is emptied while readers hold it"},
 		{"delete-before-checkpoint", "partition: segments are deleted before the checkpoint without them is durable"},
 		{"partial-block-lost", "partition: after a checkpoint the last block is not written again"},
 		{"wal-ack-before-sync", "wal: appends are answered before their group is written"},
