@@ -220,13 +220,14 @@ func (f *fetchRun) find(image *catalog.Image, item *fetchItem) {
 		return
 	}
 	if want.lastEpoch >= 0 {
-		epoch, end := p.Log.EpochEnd(want.lastEpoch)
+		epoch, end := epochEnd(p, want.lastEpoch)
 		if end < 0 {
 			item.code = wire.ErrOffsetOutOfRange
 			return
 		}
 		if epoch < want.lastEpoch || end < want.offset {
 			item.diverges, item.divergesEpoch, item.divergesEnd = true, epoch, end
+			item.view = p.Log.View()
 			return
 		}
 	}
@@ -338,11 +339,11 @@ func (item *fetchItem) describe(f *fetchRun, d *wire.FetchResponsePartitionData)
 		}
 		return
 	}
+	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = item.view.End, item.view.LastStable, item.view.LogStart
 	if item.diverges {
 		d.DivergingEpoch = wire.FetchResponseEpochEndOffset{Epoch: item.divergesEpoch, EndOffset: item.divergesEnd}
 		return
 	}
-	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = item.view.End, item.view.LastStable, item.view.LogStart
 	if f.committed {
 		d.AbortedTransactions = []wire.FetchResponseAbortedTransaction{}
 	}

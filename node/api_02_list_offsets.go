@@ -74,6 +74,9 @@ func (b *Broker) listOffset(c *call, image *catalog.Image, q *wire.ListOffsetsRe
 		a.ErrorCode = wire.ErrKafkaStorageError
 	case ok:
 		a.Offset, a.Timestamp, a.LeaderEpoch = found.Offset, found.Timestamp, found.Epoch
+		if p.Timestamp == latestOffset {
+			a.LeaderEpoch = at.LeaderEpoch // the next record's, also when the last one is of an older epoch
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ func (b *Broker) namedTopics(c *call, image *catalog.Image, q *wire.MetadataRequ
 		case create && name == offsetsTopic:
 			code = b.ensureOffsetsTopic(c)
 			t, ok = b.set.Catalog().Topic(name)
+		case isInternal(name): // of a coordinator that is not here
 		case create:
 			result := b.autoCreate(image, name, c.now().Add(5*time.Second))
 			t, ok, code = result.Topic, result.Error == wire.ErrNone, result.Error

@@ -18,7 +18,7 @@ func (b *Broker) offsetForLeaderEpoch(c *call, q *wire.OffsetForLeaderEpochReque
 			e.Partition, e.LeaderEpoch, e.EndOffset = p.Partition, -1, -1
 			at, code := b.partition(image, t.Topic, p.Partition, p.CurrentLeaderEpoch)
 			if e.ErrorCode = code; code == wire.ErrNone && p.LeaderEpoch >= 0 {
-				e.LeaderEpoch, e.EndOffset = at.Log.EpochEnd(p.LeaderEpoch)
+				e.LeaderEpoch, e.EndOffset = epochEnd(at, p.LeaderEpoch)
 			}
 		}
 		a.Topics = append(a.Topics, wire.OffsetForLeaderEpochResponseOffsetForLeaderTopicResult{Topic: t.Topic, Partitions: ends})

@@ -23,6 +23,20 @@ func (b *Broker) partition(image *catalog.Image, topic string, index, knownEpoch
 	return at, code
 }
 
+// epochEnd answers where a leader epoch ends, as OffsetForLeaderEpoch wants it. Unlike the log it knows the present epoch
+// also while that has no records: it begins where the log ends.
+func epochEnd(at shard.Partition, epoch int32) (int32, int64) {
+	v := at.Log.View()
+	found, end := v.EpochEnd(epoch)
+	switch {
+	case epoch < 0 || epoch > at.LeaderEpoch || end >= 0:
+		return found, end
+	case epoch == at.LeaderEpoch || len(v.Epochs) == 0:
+		return epoch, v.End
+	}
+	return v.Epochs[len(v.Epochs)-1].Epoch, v.End // between the last epoch with records and the present one
+}
+
 // appendInternal appends a batch that a coordinator has made, with any base offset, to a partition of an internal topic,
 // and returns at once. The bytes belong to the log from then on. The result comes when the batch is applied.
 func (b *Broker) appendInternal(topic string, index int32, records []byte) (*shard.Pending, wire.ErrorCode) {
