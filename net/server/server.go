@@ -98,6 +98,7 @@ type Numbers struct {
 type event struct {
 	opened, closed *Connection
 	stop           bool
+	cut            bool // who still takes its answer has had its time
 	accepted       bool // the accept task has ended: nothing is opened any more
 }
 
@@ -123,13 +124,19 @@ func Start(h host.Host, l host.Listener, o Options, handler Handler) *Server {
 // Addr is the address that clients dial.
 func (s *Server) Addr() string { return s.listener.Addr() }
 
-// Stop refuses new connections and requests, lets the requests that are in flight be answered, closes every connection
-// and returns when all are closed, or at the deadline.
+// Stop refuses new connections and requests, lets the requests that are in flight be answered until the deadline, closes
+// every connection and returns when all are closed: at the deadline or soon after it, unless a handler does not end.
 func (s *Server) Stop(deadline host.Instant) {
 	s.listener.Close()
 	s.events.Post(event{stop: true})
-	s.stopped.GetUntil(deadline)
+	if _, ok := s.stopped.GetUntil(deadline); !ok {
+		s.events.Post(event{cut: true})
+		s.stopped.GetUntil(deadline.Add(cutPatience))
+	}
 }
+
+// cutPatience is how long Stop waits for connections that it has cut.
+const cutPatience = 2 * time.Second
 
 // accept takes connections until the listener is closed.
 func (s *Server) accept() {
@@ -185,6 +192,10 @@ func (s *Server) registry() {
 				stopping = true
 				for _, c := range inOrder(open) {
 					c.drain()
+				}
+			case e.cut:
+				for _, c := range inOrder(open) {
+					c.conn.Close()
 				}
 			}
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // echo answers every request with its correlation and as many bytes as its frame has. Key 1 waits, key 2 is refused,
-// key 3 has no answer, key 4 closes.
+// key 3 has no answer, key 4 closes, key 5 answers more than the sockets' buffers take.
 type echo struct {
 	r Request
 	h host.Host
@@ -28,6 +28,8 @@ func (e *echo) Finish(w host.Waiter) Response {
 		}
 	case 3:
 		return Response{}
+	case 5:
+		return Response{Parts: []host.Part{{Bytes: make([]byte, 64<<20)}}}
 	}
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(e.r.Frame.Bytes())))
 	b = append(b, e.r.Frame.Bytes()...)
@@ -259,6 +261,19 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 	}
 	if !ended(c) {
 		t.Error("the connection goes on")
+	}
+}
+
+func TestStopDoesNotWaitForWhoDoesNotRead(t *testing.T) {
+	s, h := startEcho(t, Options{})
+	c := dial(t, s)
+	c.Write(frame(5, 1, 20))
+	if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil { // it is being answered
+		t.Fatal(err)
+	}
+	s.Stop(h.Clock.Now().Add(100 * time.Millisecond))
+	if n := s.Numbers.Connections.Load(); n != 0 {
+		t.Errorf("%d connections after Stop", n)
 	}
 }
 
