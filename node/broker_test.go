@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/node/host"
 	"millrace/node/host/machine"
 )
 
@@ -115,5 +116,25 @@ func TestProduceConsumeRestart(t *testing.T) {
 			}
 			seen[r.Value[0]] = true
 		})
+	}
+}
+
+func TestListenersWithoutPlaintextAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		listeners, want string
+		refused         bool
+	}{
+		{"PLAINTEXT://127.0.0.1:9092", "127.0.0.1:9092", false},
+		{"CONTROLLER://:9093, PLAINTEXT://:9092", ":9092", false},
+		{"", "127.0.0.1:9092", false},
+		{"SSL://:9092", "", true},
+		{"SASL_PLAINTEXT://:9092,CONTROLLER://:9093", "", true},
+	} {
+		var config Config
+		config.Properties = map[string]string{"listeners": c.listeners}
+		_, err := config.properties(host.Host{Log: slog.New(slog.DiscardHandler)})
+		if (err != nil) != c.refused || !c.refused && config.Listen != c.want {
+			t.Errorf("%q: listens on %q, %v", c.listeners, config.Listen, err)
+		}
 	}
 }

@@ -31,16 +31,21 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 		c.NodeID = 1
 		for _, name := range []string{"broker.id", "node.id"} {
 			if v, ok := known[name]; ok {
-				n, _ := strconv.ParseInt(v, 10, 32)
-				c.NodeID = int32(n)
+				if n, _ := strconv.ParseInt(v, 10, 32); n >= 0 { // an older file may say broker.id=-1: any
+					c.NodeID = int32(n)
+				}
 			}
 		}
 	}
 	if c.Listen == "" {
-		c.Listen = plaintext(known["listeners"], "127.0.0.1:9092")
+		if c.Listen, err = plaintext(known, "listeners", "127.0.0.1:9092"); err != nil {
+			return nil, err
+		}
 	}
 	if c.Advertise == "" {
-		c.Advertise = plaintext(known["advertised.listeners"], "")
+		if c.Advertise, err = plaintext(known, "advertised.listeners", ""); err != nil {
+			return nil, err
+		}
 	}
 	if c.Rack == "" {
 		c.Rack = known["broker.rack"]
@@ -60,14 +65,19 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 	return config.Map(known), nil
 }
 
-// plaintext is the address of the first PLAINTEXT listener in a list of listeners, or def.
-func plaintext(listeners, def string) string {
+// plaintext is the address of the first PLAINTEXT listener that a property lists, def when it is not set. A list without
+// one is refused: who asks for encryption must not get a port without it.
+func plaintext(known map[string]string, name, def string) (string, error) {
+	listeners, ok := known[name]
+	if !ok || listeners == "" {
+		return def, nil
+	}
 	for l := range strings.SplitSeq(listeners, ",") {
 		if addr, ok := strings.CutPrefix(l, "PLAINTEXT://"); ok {
-			return addr
+			return addr, nil
 		}
 	}
-	return def
+	return "", fmt.Errorf("%s=%s: no listener is named PLAINTEXT, and this broker has no other kind", name, listeners)
 }
 
 // splitAddress takes "host:port" apart.
