@@ -17,6 +17,11 @@ const sendfileFrom = 16 << 10
 // sendfileMost bounds one call, so that a deadline is looked at now and then.
 const sendfileMost = 1 << 20
 
+// readAheadFrom is the length of a range from which the kernel is told that all of it will be needed. Segments are not in
+// the page cache when they are read for the first time, and sendfile by itself reads ahead no more than 128 KiB: with the
+// advice a first read is twice as fast, and a later one costs the same.
+const readAheadFrom = 128 << 10
+
 // Send puts the parts on the wire. Runs of bytes leave by one sendmsg, marked MSG_MORE when a file range follows, so
 // that a header and the start of its records share a segment. File ranges leave by sendfile with an explicit offset: the
 // file's own position, which Go's ReadFrom would move, is shared by all readers of the file.
@@ -87,6 +92,10 @@ func (c *conn) sendFile(p *host.Part) (int64, error) {
 		return 0, fmt.Errorf("send a range of a file that is not of this machine: %T", p.File)
 	}
 	defer runtime.KeepAlive(f)
+	if p.Len >= readAheadFrom {
+		// An error only means that it is slower.
+		_ = unix.Fadvise(f.fd, p.Off, p.Len, unix.FADV_WILLNEED)
+	}
 	var sent int64
 	var failed error
 	off := p.Off
