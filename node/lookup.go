@@ -4,7 +4,6 @@ import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/shard"
-	"millrace/partition/batch"
 )
 
 // partition finds a partition by its topic's name and checks the leader epoch that the client knows, -1 for none.
@@ -35,20 +34,4 @@ func epochEnd(at shard.Partition, epoch int32) (int32, int64) {
 		return epoch, v.End
 	}
 	return v.Epochs[len(v.Epochs)-1].Epoch, v.End // between the last epoch with records and the present one
-}
-
-// appendInternal appends a batch that a coordinator has made, with any base offset, to a partition of an internal topic,
-// and returns at once. The bytes belong to the log from then on. The result comes when the batch is applied.
-func (b *Broker) appendInternal(topic string, index int32, records []byte) (*shard.Pending, wire.ErrorCode) {
-	at, code := b.partition(b.set.Catalog(), topic, index, -1)
-	if code != wire.ErrNone {
-		return nil, code
-	}
-	info, err := batch.Validate(records, batch.Options{
-		Now: b.host.Clock.Wall().UnixMilli(), Compression: batch.Producer, Internal: true, HeaderOnly: true,
-	})
-	if err != nil {
-		return nil, wire.ErrUnknownServerError
-	}
-	return at.Shard.Append(at.ID, info, nil, -1), wire.ErrNone
 }
