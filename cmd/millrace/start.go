@@ -10,7 +10,6 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -57,11 +56,6 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 	// Buffers are large, few and pooled; the heap is small beside them. Collecting at twice the small heap would run the
 	// collector all the time under load.
 	debug.SetGCPercent(200)
-	// A durable write holds its processor, in Go's sense, until the runtime takes it away, which can take milliseconds.
-	// With some to spare, others go on meanwhile.
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
-	}
 	log, err := s.logger(o.logLevel)
 	if err != nil {
 		return err
