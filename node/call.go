@@ -47,22 +47,16 @@ func (c *call) freeFrame() {
 
 // await waits for a future in the write task. It returns false at the deadline, or when the call is ending.
 func await[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
-	if v, ok := f.Try(); ok {
-		return v, true
-	}
-	f.Watch(c.waiter)
-	for {
-		if v, ok := f.Try(); ok {
-			return v, true
-		}
-		if c.ending() || !c.waiter.WaitUntil(deadline) {
-			return f.Try()
-		}
-	}
+	return waitFor(c, f, deadline, c.ending)
 }
 
 // outlast is await that goes on when the call is ending: for what will come soon and whose outcome the client needs.
 func outlast[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool) {
+	return waitFor(c, f, deadline, func() bool { return false })
+}
+
+// waitFor waits for a future with the write task's waiter, until the deadline or until giveUp says so after a wake.
+func waitFor[T any](c *call, f *host.Future[T], deadline host.Instant, giveUp func() bool) (T, bool) {
 	if v, ok := f.Try(); ok {
 		return v, true
 	}
@@ -71,7 +65,7 @@ func outlast[T any](c *call, f *host.Future[T], deadline host.Instant) (T, bool)
 		if v, ok := f.Try(); ok {
 			return v, true
 		}
-		if !c.waiter.WaitUntil(deadline) {
+		if giveUp() || !c.waiter.WaitUntil(deadline) {
 			return f.Try()
 		}
 	}

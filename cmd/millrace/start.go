@@ -60,7 +60,7 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.nodeConfig(log)
+	c, err := o.nodeConfig()
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *session) logger(level string) (*slog.Logger, error) {
 }
 
 // nodeConfig puts flags and properties file together.
-func (o startOptions) nodeConfig(log *slog.Logger) (node.Config, error) {
+func (o startOptions) nodeConfig() (node.Config, error) {
 	c := node.Config{Listen: o.listen, Advertise: o.advertise, DataDir: o.dataPath()}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return c, usageError{fmt.Errorf("--listen %s: %w", o.listen, err), "millrace start"}
