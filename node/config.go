@@ -19,8 +19,17 @@ type Config struct {
 	NodeID int32
 	// ClusterID names a new cluster; empty draws one. A data directory that belongs to another cluster is refused.
 	ClusterID string
-	// Rack is told to clients; empty is none.
+	// Rack is told to clients, and replicas of a partition are placed in different ones; empty is none.
 	Rack string
+
+	// Peers are the nodes of the cluster, this one among them: one, three or five. None means a cluster of this node
+	// alone. The same list is given to every node when the cluster is made.
+	Peers []Peer
+	// PeerListen is the address that the other nodes connect to here; empty is this node's in Peers.
+	PeerListen string
+	// Secret is what the nodes of a cluster know and nobody else does. It may be empty only if all Peers are on this
+	// machine.
+	Secret []byte
 	// DataDir is the name of the data directory, shown to clients who ask for it. Nothing is opened by it.
 	DataDir string
 	// Properties are broker configs under Kafka's names, as in a server.properties file; see node/config. They are
@@ -53,6 +62,12 @@ type Config struct {
 	// ReserveHigh and ReserveLow are free bytes of the file system below which produces, and everything but what
 	// frees space, are refused.
 	ReserveHigh, ReserveLow int64
+}
+
+// Peer is a node of the cluster and where its peers reach it, "host:port".
+type Peer struct {
+	Node int32
+	Addr string
 }
 
 func (c Config) withDefaults() Config {

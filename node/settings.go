@@ -50,9 +50,15 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 	if c.Rack == "" {
 		c.Rack = known["broker.rack"]
 	}
+	if err := c.checkCluster(); err != nil {
+		return nil, err
+	}
 	known["node.id"] = strconv.Itoa(int(c.NodeID))
 	known["broker.id"] = known["node.id"]
 	known["listeners"] = "PLAINTEXT://" + c.Listen
+	if c.Rack != "" {
+		known["broker.rack"] = c.Rack
+	}
 	if c.Advertise != "" {
 		known["advertised.listeners"] = "PLAINTEXT://" + c.Advertise
 	}
