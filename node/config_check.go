@@ -13,7 +13,9 @@ var ErrConfig = errors.New("configuration")
 
 // checkCluster says what is wrong with what the configuration says about the cluster. Node and Listen are set.
 func (c *Config) checkCluster() error {
-	fail := func(format string, args ...any) error { return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...)) }
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))
+	}
 	if len(c.Peers) == 0 {
 		return nil
 	}
