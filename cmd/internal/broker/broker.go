@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +28,8 @@ type Broker struct {
 	Data string
 	// Log is the file that takes what it prints.
 	Log string
+	// Place is where it is in its cluster; zero for a broker that is alone.
+	Place Place
 
 	prepare func(context.Context) error
 	command func() []string
@@ -35,17 +38,23 @@ type Broker struct {
 }
 
 // Command is a broker started by a command line, split at spaces, in which {data} and {listen} stand for its directory
-// and address.
+// and address, and in a cluster {node}, {peers} and {advertise} for its id, the addresses of all nodes as it reaches them,
+// and the one that its clients are told.
 func Command(name, line, dir, listen string) *Broker {
 	b := newBroker(name, dir, listen)
+	b.runCommand(line)
+	return b
+}
+
+func (b *Broker) runCommand(line string) {
 	b.command = func() []string {
 		args := strings.Fields(line)
 		for i := range args {
-			args[i] = strings.NewReplacer("{data}", b.Data, "{listen}", b.Listen).Replace(args[i])
+			args[i] = strings.NewReplacer("{data}", b.Data, "{listen}", b.Listen, "{node}", strconv.Itoa(b.Place.ID),
+				"{advertise}", b.Place.Advertise, "{peers}", b.Place.Peers).Replace(args[i])
 		}
 		return args
 	}
-	return b
 }
 
 // MillraceLine is the command line that starts the given binary of Millrace.
@@ -54,17 +63,23 @@ func MillraceLine(binary string) string {
 }
 
 // Kafka is Apache Kafka as it comes, on one node. Lines of more are added to its configuration.
-func Kafka(jars *kafka.Jars, dir, listen string, more ...string) *Broker {
+func Kafka(jars *kafka.Jars, dir, listen string, more ...string) (*Broker, error) {
 	b := newBroker("kafka", dir, listen)
+	n, err := kafka.Alone(b.Data, listen)
+	n.More = more
+	b.runKafka(jars, n, kafka.BrokerOptions)
+	return b, err
+}
+
+func (b *Broker) runKafka(jars *kafka.Jars, n kafka.Node, options []string) {
 	config := ""
 	b.prepare = func(ctx context.Context) (err error) {
-		config, err = jars.Prepare(ctx, b.Data, b.Listen, more...)
+		config, err = jars.Prepare(ctx, n)
 		return err
 	}
 	b.command = func() []string {
-		return jars.Command(context.Background(), kafka.BrokerOptions, "kafka.Kafka", config).Args
+		return jars.Command(context.Background(), options, "kafka.Kafka", config).Args
 	}
-	return b
 }
 
 // Choose makes the broker that a flag names: "kafka", or a command line for Command.
@@ -76,7 +91,7 @@ func Choose(ctx context.Context, what, dir, listen string, kafkaConfig ...string
 	if err != nil {
 		return nil, err
 	}
-	return Kafka(jars, dir, listen, kafkaConfig...), nil
+	return Kafka(jars, dir, listen, kafkaConfig...)
 }
 
 func newBroker(name, dir, listen string) *Broker {
@@ -153,6 +168,28 @@ func (b *Broker) Pid() int {
 		return 0
 	}
 	return b.proc.Process.Pid
+}
+
+// Signal sends a signal to the process, such as SIGSTOP.
+func (b *Broker) Signal(sig syscall.Signal) error {
+	if b.proc == nil {
+		return fmt.Errorf("%s does not run", b.Name)
+	}
+	return b.proc.Process.Signal(sig)
+}
+
+// Ended reports whether the process that was started has ended by itself.
+func (b *Broker) Ended() bool {
+	if b.proc == nil {
+		return false
+	}
+	select {
+	case err := <-b.exited:
+		b.exited <- err
+		return true
+	default:
+		return false
+	}
 }
 
 // Kill ends the process with SIGKILL and returns when it is gone.

@@ -81,13 +81,35 @@ func (j *Jars) Command(ctx context.Context, javaOptions []string, class string, 
 var BrokerOptions = []string{"-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
 	"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"}
 
-// Prepare formats dir for a broker that is its own controller and listens on the address, unless it is formatted, and
-// returns the path of the configuration file. Lines of more are added to the configuration.
-func (j *Jars) Prepare(ctx context.Context, dir, listen string, more ...string) (string, error) {
-	config := dir + ".properties"
-	if _, err := os.Stat(filepath.Join(dir, "meta.properties")); err == nil {
-		return config, nil
+// Node says where one broker of a cluster is. Every broker is a controller, too.
+type Node struct {
+	ID int
+	// Dir holds its data; the configuration lies beside it.
+	Dir string
+	// Listen is the address that clients are served on, Advertise the one that they are told, Listen when empty.
+	Listen, Advertise string
+	// Replication is the address of a listener of its own for the other brokers, and ReplicationAt the one that they are
+	// told; without it they come as clients do.
+	Replication, ReplicationAt string
+	// Controller is the address of its controller; Voters are all controllers as this node reaches them, ID@HOST:PORT with
+	// commas between.
+	Controller, Voters string
+	// Factor is the replication factor of the internal topics.
+	Factor int
+	// More are further lines of the configuration.
+	More []string
+}
+
+// Alone is a broker that is its own controller, on the port after the listener's.
+func Alone(dir, listen string) (Node, error) {
+	controller, err := nextPort(listen)
+	if err != nil {
+		return Node{}, err
 	}
+	return Node{ID: 1, Dir: dir, Listen: listen, Controller: controller, Voters: "1@" + controller, Factor: 1}, nil
+}
+
+func nextPort(listen string) (string, error) {
 	host, portText, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "", fmt.Errorf("address of the Kafka broker: %w", err)
@@ -96,30 +118,57 @@ func (j *Jars) Prepare(ctx context.Context, dir, listen string, more ...string) 
 	if err != nil {
 		return "", fmt.Errorf("address of the Kafka broker: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return net.JoinHostPort(host, strconv.Itoa(port+1)), nil
+}
+
+// lines is the configuration: Kafka as it comes, with what a cluster of this size needs to be one.
+func (n Node) lines() []string {
+	advertise, listeners, kinds, between := n.Advertise, "PLAINTEXT://"+n.Listen, "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT", "PLAINTEXT"
+	if advertise == "" {
+		advertise = n.Listen
+	}
+	advertised := "PLAINTEXT://" + advertise
+	if n.Replication != "" {
+		between = "REPLICATION"
+		listeners += ",REPLICATION://" + n.Replication
+		advertised += ",REPLICATION://" + n.ReplicationAt
+		kinds += ",REPLICATION:PLAINTEXT"
+	}
+	factor := strconv.Itoa(max(1, n.Factor))
+	return append([]string{
+		"process.roles=broker,controller",
+		"node.id=" + strconv.Itoa(n.ID),
+		"controller.quorum.voters=" + n.Voters,
+		"controller.listener.names=CONTROLLER",
+		"listeners=" + listeners + ",CONTROLLER://" + n.Controller,
+		"advertised.listeners=" + advertised,
+		"inter.broker.listener.name=" + between,
+		"listener.security.protocol.map=" + kinds,
+		"log.dirs=" + n.Dir,
+		"offsets.topic.replication.factor=" + factor,
+		"transaction.state.log.replication.factor=" + factor,
+		"transaction.state.log.min.isr=" + strconv.Itoa(max(1, n.Factor)/2+1),
+		"share.coordinator.state.topic.replication.factor=" + factor,
+		"share.coordinator.state.topic.min.isr=" + strconv.Itoa(max(1, n.Factor)/2+1),
+		"group.initial.rebalance.delay.ms=0",
+	}, n.More...)
+}
+
+// Prepare formats the node's directory, unless it is formatted, and returns the path of its configuration file.
+func (j *Jars) Prepare(ctx context.Context, n Node) (string, error) {
+	config := n.Dir + ".properties"
+	if _, err := os.Stat(filepath.Join(n.Dir, "meta.properties")); err == nil {
+		return config, nil
+	}
+	if err := os.MkdirAll(n.Dir, 0o755); err != nil {
 		return "", err
 	}
-	controller := net.JoinHostPort(host, strconv.Itoa(port+1))
-	lines := append([]string{
-		"process.roles=broker,controller",
-		"node.id=1",
-		"controller.quorum.voters=1@" + controller,
-		"controller.listener.names=CONTROLLER",
-		"listeners=PLAINTEXT://" + listen + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + listen,
-		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"log.dirs=" + dir,
-		"offsets.topic.replication.factor=1",
-		"transaction.state.log.replication.factor=1",
-		"transaction.state.log.min.isr=1",
-		"group.initial.rebalance.delay.ms=0",
-	}, more...)
-	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(strings.Join(n.lines(), "\n")+"\n"), 0o644); err != nil {
 		return "", err
 	}
 	format := j.Command(ctx, []string{"-Xmx256m"}, "kafka.tools.StorageTool", "format", "--cluster-id", "bWlsbHJhY2UtYmVzaWRlLQ", "--config", config)
 	if out, err := format.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("formatting %s for Kafka: %w\n%s", dir, err, out)
+		return "", fmt.Errorf("formatting %s for Kafka: %w\n%s", n.Dir, err, out)
 	}
 	return config, nil
 }
