@@ -2,6 +2,10 @@
 // on which every operation had its effect at one moment between call and return. It knows nothing of Millrace and can be
 // used on the history of any Kafka cluster.
 //
+// [Verify] checks a whole history: directly, one pass per question (does an offset ever hold two records, is anything
+// acknowledged not there, did a consumer jump), and then by the search below. A history is JSON lines, one [Operation]
+// each; [Write] and [Read] them. The constants name what can be found; the names are Jepsen's where it has one.
+//
 // A search for such an order is either linear or hopeless, and the model decides. Here the state of a partition is two
 // numbers: its end offset and a hash chained over all its records. The offset that a produce returns fixes its place, so
 // hardly anything is left to search.

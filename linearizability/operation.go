@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math"
 	"slices"
@@ -17,34 +18,113 @@ type Kind string
 const (
 	// Produce appends Records; the answer is the Offset of the first.
 	Produce Kind = "produce"
-	// End asks for the end of the log; the answer is Offset. A fetch that reports the high watermark is one, too.
+	// End asks for the end of the log, as ListOffsets does; the answer is Offset.
 	End Kind = "end"
+	// Fetch is a poll of one consumer: it read Records from Offset up to To. What it says is old at once, so it proves
+	// what it saw and nothing more.
+	Fetch Kind = "fetch"
+	// Final is the log as it was when everything had ended, from its start at Offset to its end at To.
+	Final Kind = "final"
 )
 
 // Operation is one operation of one client on one log. Times are of one clock, in any unit; operations whose intervals
-// touch are concurrent.
+// touch are concurrent. A client is one producer, or one consumer; produces of a client to a log are listed in the
+// order in which it sent them.
 type Operation struct {
-	Log     string   `json:"log"`
-	Client  int      `json:"client"`
-	Kind    Kind     `json:"kind"`
-	Call    int64    `json:"call"`
-	Return  int64    `json:"return"`
-	Offset  int64    `json:"offset"`
-	Records []uint64 `json:"records,omitempty"` // hashes that identify the records
+	Log    string `json:"log"` // "topic-partition", and whatever else tells two logs apart
+	Client int    `json:"client"`
+	Kind   Kind   `json:"kind"`
+	Call   int64  `json:"call"`
+	Return int64  `json:"return"`
+	Offset int64  `json:"offset"`
+	// To is the offset behind what a Fetch or Final covers; 0 means behind the last of Records.
+	To int64 `json:"to,omitempty"`
+	// Records identify the records; see Hash.
+	Records []uint64 `json:"records,omitempty"`
+	// Offsets are those of the Records of a Fetch or Final, when they do not follow each other from Offset on.
+	Offsets []int64 `json:"offsets,omitempty"`
+	// Epochs are the leader epochs of the Records of a Fetch or Final, when they are known.
+	Epochs []int32 `json:"epochs,omitempty"`
 	// Unknown says that it may have had its effect at any time after Call, or never.
 	Unknown bool `json:"unknown,omitempty"`
+	// Refused says that a Produce certainly had no effect and never will.
+	Refused bool `json:"refused,omitempty"`
+	// Loose says that a lost answer may have put a Produce behind later ones of its client, which idempotence forbids.
+	Loose bool `json:"loose,omitempty"`
+	// Seek says that the client of a Fetch chose Offset anew instead of going on where it was.
+	Seek bool `json:"seek,omitempty"`
+	// Replica is who served a Final, when each replica was read.
+	Replica string `json:"replica,omitempty"`
+}
+
+// Hash identifies a record by its key and value, which must be unique together.
+func Hash(key, value []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(key)
+	h.Write([]byte{0})
+	h.Write(value)
+	return h.Sum64()
+}
+
+// at is the offset of the i-th of the records.
+func (op *Operation) at(i int) int64 {
+	if op.Offsets != nil {
+		return op.Offsets[i]
+	}
+	return op.Offset + int64(i)
+}
+
+// proves is the end that the log has at least when the operation returns.
+func (op *Operation) proves() int64 {
+	if op.To > 0 {
+		return op.To
+	}
+	if n := len(op.Offsets); n > 0 {
+		return op.Offsets[n-1] + 1
+	}
+	return op.Offset + int64(len(op.Records))
+}
+
+// String describes the operation in a line.
+func (op *Operation) String() string {
+	when := fmt.Sprintf("from %d to %d", op.Call, op.Return)
+	switch op.Kind {
+	case End:
+		return fmt.Sprintf("client %d's look at the end (%d) %s", op.Client, op.Offset, when)
+	case Fetch, Final:
+		return fmt.Sprintf("client %d's %s of %d to %d %s", op.Client, op.Kind, op.Offset, op.proves(), when)
+	}
+	return fmt.Sprintf("client %d's produce of %d records at %d %s", op.Client, len(op.Records), op.Offset, when)
+}
+
+// check refuses operations that contradict themselves, which only a faulty recorder writes.
+func (op *Operation) check() error {
+	switch {
+	case op.Offsets != nil && len(op.Offsets) != len(op.Records):
+		return fmt.Errorf("%s: %d offsets of %d records", op, len(op.Offsets), len(op.Records))
+	case op.Epochs != nil && len(op.Epochs) != len(op.Records):
+		return fmt.Errorf("%s: %d epochs of %d records", op, len(op.Epochs), len(op.Records))
+	case op.Return < op.Call && !op.Unknown:
+		return fmt.Errorf("%s: it ended before it began", op)
+	}
+	switch op.Kind {
+	case Produce, End, Fetch, Final:
+		return nil
+	}
+	return fmt.Errorf("client %d, log %s: there is no kind of operation %q", op.Client, op.Log, op.Kind)
 }
 
 // Resolve settles unknown operations by the final log: find returns the offset of a record, if it is there. Those that
-// never had an effect are left out; the others end when the first operation ends that proves them.
+// never had an effect are left out; the others end when the first operation ends that proves them. What Check does not
+// need, fetches and refused produces, is left out too.
 func Resolve(history []Operation, find func(log string, record uint64) (int64, bool)) []Operation {
 	type proof struct{ end, at int64 }
 	proofs := make(map[string][]proof) // at the time at, the log was known to reach to end
 	for _, op := range history {
-		if op.Unknown {
+		if op.Unknown || op.Refused {
 			continue
 		}
-		proofs[op.Log] = append(proofs[op.Log], proof{op.Offset + int64(len(op.Records)), op.Return})
+		proofs[op.Log] = append(proofs[op.Log], proof{op.proves(), op.Return})
 	}
 	for _, list := range proofs {
 		// Sorted by end, each with the earliest time at which that end or a later one was known.
@@ -56,10 +136,12 @@ func Resolve(history []Operation, find func(log string, record uint64) (int64, b
 	var known []Operation
 	for _, op := range history {
 		if !op.Unknown {
-			known = append(known, op)
+			if op.Kind == Produce && !op.Refused || op.Kind == End {
+				known = append(known, op)
+			}
 			continue
 		}
-		if op.Kind != Produce || len(op.Records) == 0 {
+		if op.Kind != Produce || len(op.Records) == 0 || op.Refused {
 			continue
 		}
 		offset, there := find(op.Log, op.Records[0])
