@@ -22,7 +22,7 @@ var rooms = map[string][]string{
 
 	"net/wire":   {"node/host", "partition/batch"},
 	"net/server": {"node/host", "net/wire"},
-	"net/peer":   {"node/host", "net/wire", "partition/batch"},
+	"net/peer":   {"node/host", "partition/batch"},
 
 	"node/catalog": {"node/host", "node/ordered", "partition/batch", "net/wire"},
 	"node/group":   {"node/host", "node/ordered", "partition/batch", "net/wire"},
