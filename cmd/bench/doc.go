@@ -2,6 +2,7 @@
 //
 //	bench produce|consume|latency|topics   one load on a running broker; one line of JSON
 //	bench floor                            what this machine's kernel and disk cost at least
+//	bench failover                         the longest gap between acknowledgements when the leader of three nodes is struck
 //	bench pair                             Millrace and Apache Kafka in turn, as a table of pairs
 //
 // A single figure from one machine says little: others share it, and its page cache and disk have a history. So pair
@@ -17,6 +18,11 @@
 //
 // pair also measures what is not a load (moments.go): from the start of the process to the first acknowledged record,
 // resident memory when idle, and from a start after SIGKILL with much data stored to the first acknowledged record.
+//
+// failover (failover.go, strike.go) starts a cluster, produces at a steady rate to one partition, and strikes its leader:
+// kill -9, kill -STOP, or a restart in order. What counts is the longest time without an acknowledgement from then on;
+// afterwards the log is read back, and nothing acknowledged may be lost or there twice. The client waits half a second
+// for an answer before it asks elsewhere, since nobody can find out sooner that a stopped process will not answer.
 //
 // The command's own process and the broker's share the machine's cores, as do the loads that others compare with.
 package main

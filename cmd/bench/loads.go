@@ -21,6 +21,7 @@ type load struct {
 	topic      string
 	keep       bool // the topic exists
 	partitions int
+	replicas   int
 	records    int64
 	size       int
 	codec      string
@@ -36,7 +37,7 @@ type load struct {
 // defaults are those of a client that wants throughput.
 func defaults(kind string) load {
 	return load{
-		kind: kind, brokers: []string{"127.0.0.1:9092"}, topic: "bench", partitions: 1, records: 1_000_000, size: 1024, codec: "none",
+		kind: kind, brokers: []string{"127.0.0.1:9092"}, topic: "bench", partitions: 1, replicas: 1, records: 1_000_000, size: 1024, codec: "none",
 		acks: "all", batchBytes: 1 << 20, linger: 5 * time.Millisecond, clients: 1, rate: 2000, duration: 20 * time.Second, topics: 10,
 	}
 }
@@ -241,7 +242,7 @@ func (l load) createTopics(ctx context.Context) (result, error) {
 
 func (l load) createTopic(ctx context.Context, name string) error {
 	return l.admin(func(a *kadm.Client) error {
-		if _, err := a.CreateTopic(ctx, int32(l.partitions), 1, nil, name); err != nil {
+		if _, err := a.CreateTopic(ctx, int32(l.partitions), int16(l.replicas), nil, name); err != nil {
 			return fmt.Errorf("creating topic %s: %w", name, err)
 		}
 		return nil

@@ -22,7 +22,7 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("what? produce, consume, latency, topics, floor or pair")
+		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair or failover")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "produce", "consume", "latency", "topics":
@@ -31,6 +31,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runFloor(ctx, rest)
 	case "pair":
 		return runPair(ctx, rest)
+	case "failover":
+		return runFailover(ctx, rest)
 	case "send-frames": // the child process of the floor
 		frames, err := strconv.Atoi(rest[1])
 		if err != nil {
@@ -38,7 +40,7 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		return sendFrames(rest[0], frames)
 	default:
-		return fmt.Errorf("%s? produce, consume, latency, topics, floor or pair", name)
+		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair or failover", name)
 	}
 }
 
@@ -51,6 +53,7 @@ func runLoad(ctx context.Context, kind string, args []string) error {
 	flags.StringVar(&l.topic, "topic", l.topic, "topic; created unless -keep")
 	flags.BoolVar(&l.keep, "keep", false, "use the topic as it is")
 	flags.IntVar(&l.partitions, "partitions", l.partitions, "partitions of the topic")
+	flags.IntVar(&l.replicas, "replication", l.replicas, "replication factor of the topic")
 	flags.Int64Var(&l.records, "records", l.records, "records to produce or consume")
 	flags.IntVar(&l.size, "size", l.size, "bytes of a record's value")
 	flags.StringVar(&l.codec, "codec", l.codec, "none, gzip, snappy, lz4 or zstd")

@@ -98,9 +98,6 @@ func seenFrom(node int, addresses []string, detour Detour) (string, error) {
 	return strings.Join(list, ","), nil
 }
 
-// clusterHeap is smaller than that of a broker alone: three of them share the machine with what loads them.
-var clusterHeap = []string{"-Xms512m", "-Xmx512m"}
-
 // runKafka makes the nodes brokers of Apache Kafka, whose controllers listen on the peers' addresses.
 func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Detour) error {
 	jars, err := kafka.Fetch(ctx)
@@ -120,7 +117,7 @@ func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Det
 				return err
 			}
 		}
-		b.runKafka(jars, k, append(append([]string{}, kafka.BrokerOptions...), clusterHeap...))
+		b.runKafka(jars, k, kafka.BrokerOptions)
 	}
 	return nil
 }
