@@ -33,6 +33,10 @@ func Apply(image *Image, index uint64, c Command) (*Image, Result) {
 		result = next.allocateProducerIDs(c)
 	case SetFeature:
 		result = next.setFeature(c)
+	case FenceBroker:
+		result = next.fenceBroker(c)
+	case UnregisterBroker:
+		result = next.unregisterBroker(c)
 	default:
 		panic(fmt.Sprintf("catalog: command of type %T has no meaning", c))
 	}
@@ -40,6 +44,7 @@ func Apply(image *Image, index uint64, c Command) (*Image, Result) {
 		next = *image
 		next.Index = index
 	}
+	result.Index = index
 	return &next, result
 }
 
@@ -48,24 +53,69 @@ func refuse(code wire.ErrorCode, format string, args ...any) Result {
 }
 
 func (i *Image) format(c Format) Result {
+	if i.ClusterID == c.ClusterID && c.ClusterID != "" { // an earlier try
+		return Result{}
+	}
 	if i.ClusterID != "" {
 		return refuse(wire.ErrInvalidRequest, "there is a cluster already, with id %s", i.ClusterID)
 	}
-	i.ClusterID = c.ClusterID
+	i.ClusterID, i.Controllers = c.ClusterID, c.Controllers
+	for _, m := range c.Controllers {
+		i.NextReplica = max(i.NextReplica, m.Replica+1)
+	}
 	return Result{}
 }
 
 func (i *Image) registerBroker(c RegisterBroker) Result {
-	if was, ok := i.Broker(c.Node); ok && was.Directory != c.Directory {
+	was, ok := i.Broker(c.Node)
+	if ok && was.Directory != c.Directory {
 		return refuse(wire.ErrDuplicateBrokerRegistration,
 			"node %d is registered with data directory %s; %s is another one", c.Node, was.Directory, c.Directory)
 	}
+	if c.Boots > 0 && ok {
+		switch {
+		case c.Boots < was.Boots:
+			return refuse(wire.ErrDuplicateBrokerRegistration,
+				"the data directory of node %d is an old copy: it has been started %d times, but the cluster has seen start %d", c.Node, c.Boots, was.Boots)
+		case c.Boots == was.Boots && c.Incarnation != was.Incarnation:
+			return refuse(wire.ErrDuplicateBrokerRegistration,
+				"the data directory of node %d is a copy: another process runs on the original", c.Node)
+		}
+	}
 	b := &Broker{
 		Node: c.Node, Epoch: int64(i.Index), Incarnation: c.Incarnation, Directory: c.Directory, Rack: c.Rack,
-		Listeners: c.Listeners, Lanes: max(c.Lanes, 1),
+		Listeners: c.Listeners, Lanes: max(c.Lanes, 1), Boots: c.Boots,
 	}
 	i.Brokers = i.Brokers.Set(ordered.Int(c.Node), b)
 	return Result{BrokerEpoch: b.Epoch}
+}
+
+func (i *Image) fenceBroker(c FenceBroker) Result {
+	was, ok := i.Broker(c.Node)
+	switch {
+	case !ok:
+		return refuse(wire.ErrBrokerIdNotRegistered, "broker %d is not registered", c.Node)
+	case was.Epoch != c.Epoch:
+		return refuse(wire.ErrStaleBrokerEpoch, "broker %d has registered anew since", c.Node)
+	case was.Fenced == c.Fenced:
+		return Result{BrokerEpoch: was.Epoch}
+	}
+	b := *was
+	b.Fenced = c.Fenced
+	i.Brokers = i.Brokers.Set(ordered.Int(c.Node), &b)
+	return Result{BrokerEpoch: b.Epoch}
+}
+
+func (i *Image) unregisterBroker(c UnregisterBroker) Result {
+	was, ok := i.Broker(c.Node)
+	switch {
+	case !ok:
+		return refuse(wire.ErrBrokerIdNotRegistered, "broker %d is not registered", c.Node)
+	case !was.Fenced:
+		return refuse(wire.ErrInvalidRequest, "broker %d is alive: stop it first, and try again when it is fenced", c.Node)
+	}
+	i.Brokers = i.Brokers.Delete(ordered.Int(c.Node))
+	return Result{}
 }
 
 func (i *Image) allocateProducerIDs(c AllocateProducerIDs) Result {

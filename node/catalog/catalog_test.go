@@ -157,6 +157,7 @@ func TestHostileCommands(t *testing.T) {
 	for _, b := range [][]byte{
 		append(slices.Clone(whole), 0),
 		{kindCreateTopic, 1},
+		{kindRegisterBroker, 2},
 		{99, 0},
 		{kindCreatePartitions, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, // a hostile count
 	} {

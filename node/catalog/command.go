@@ -9,20 +9,38 @@ type Command interface {
 	put(*writer)
 }
 
-// Format is the first command of a cluster. It is refused when there is a cluster already.
-type Format struct{ ClusterID string }
+// Format is the first command of a cluster. It is refused when there is another cluster already.
+type Format struct {
+	ClusterID string
+	// Controllers are the replicas of the catalog itself, as they were agreed on when the cluster was formed.
+	Controllers []Member
+}
 
 // RegisterBroker announces a node: at its start, and again when what it announces has changed. The result's BrokerEpoch
-// is its new epoch.
+// is its new epoch. It is refused from another data directory than before, and from what must be a copy of it.
 type RegisterBroker struct {
 	Node                   int32
 	Incarnation, Directory ID
 	Rack                   string
 	Listeners              []Listener
 	Lanes                  int32
+	// Boots counts the starts of the node with this directory; 0 when the proposer does not count.
+	Boots uint64
 }
 
-// CreateTopic makes a topic. The result's Topic tells where its partitions were placed.
+// FenceBroker says that a broker is not to be shown to clients and gets no new partitions, since it was not heard of, or
+// that it is back. It is refused when the broker has registered anew since, so that a late one harms nobody.
+type FenceBroker struct {
+	Node int32
+	// Epoch is that of the registration that is meant.
+	Epoch  int64
+	Fenced bool
+}
+
+// UnregisterBroker forgets a broker that has gone for good. One that is not fenced is alive, and it is refused.
+type UnregisterBroker struct{ Node int32 }
+
+// CreateTopic makes a topic. One that exists with this very id is that of an earlier try, and no error. The result's Topic tells where its partitions were placed.
 type CreateTopic struct {
 	// ID is drawn by the proposer, so that apply needs no randomness.
 	ID   ID
@@ -103,4 +121,6 @@ type Result struct {
 	ProducerID int64
 	// BrokerEpoch is the epoch of a registration.
 	BrokerEpoch int64
+	// Index is the index of the image that shows the change.
+	Index uint64
 }

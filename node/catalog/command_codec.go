@@ -12,16 +12,24 @@ const (
 	kindSetConfigs          = 6
 	kindAllocateProducerIDs = 7
 	kindSetFeature          = 8
+	kindFenceBroker         = 9
+	kindUnregisterBroker    = 10
 )
 
-// commandVersion is the version of every command's encoding so far.
-const commandVersion = 0
+// commandVersion is the newest version of a command's encoding, which is written. Older ones are still read.
+func commandVersion(kind byte) byte {
+	switch kind {
+	case kindFormat, kindRegisterBroker:
+		return 1
+	}
+	return 0
+}
 
 // Encode returns a command's bytes, which DecodeCommand reads.
 func Encode(c Command) []byte {
 	w := &writer{}
 	w.byte(c.kind())
-	w.byte(commandVersion)
+	w.byte(commandVersion(c.kind()))
 	c.put(w)
 	return w.b
 }
@@ -30,15 +38,27 @@ func Encode(c Command) []byte {
 func DecodeCommand(b []byte) (Command, error) {
 	r := &reader{b: b}
 	kind, version := r.byte(), r.byte()
-	if version != commandVersion && !r.failed {
-		return nil, fmt.Errorf("catalog: command %d has version %d, newer than this release knows (%d)", kind, version, commandVersion)
+	if newest := commandVersion(kind); version > newest && !r.failed {
+		return nil, fmt.Errorf("catalog: command %d has version %d, newer than this release knows (%d)", kind, version, newest)
 	}
 	var c Command
 	switch kind {
 	case kindFormat:
-		c = Format{ClusterID: r.string()}
+		f := Format{ClusterID: r.string()}
+		if version >= 1 {
+			f.Controllers = getList(r, getMember)
+		}
+		c = f
 	case kindRegisterBroker:
-		c = getRegisterBroker(r)
+		b := getRegisterBroker(r)
+		if version >= 1 {
+			b.Boots = r.uint()
+		}
+		c = b
+	case kindFenceBroker:
+		c = FenceBroker{Node: r.int32(), Epoch: r.int(), Fenced: r.bool()}
+	case kindUnregisterBroker:
+		c = UnregisterBroker{Node: r.int32()}
 	case kindCreateTopic:
 		c = CreateTopic{
 			ID: r.id(), Name: r.string(), Partitions: r.int32(), Replication: r.int16(),
@@ -73,10 +93,29 @@ func (CreatePartitions) kind() byte    { return kindCreatePartitions }
 func (SetConfigs) kind() byte          { return kindSetConfigs }
 func (AllocateProducerIDs) kind() byte { return kindAllocateProducerIDs }
 func (SetFeature) kind() byte          { return kindSetFeature }
+func (FenceBroker) kind() byte         { return kindFenceBroker }
+func (UnregisterBroker) kind() byte    { return kindUnregisterBroker }
 
-func (c Format) put(w *writer) { w.string(c.ClusterID) }
+func (c Format) put(w *writer) {
+	w.string(c.ClusterID)
+	putList(w, c.Controllers, putMember)
+}
 
 func (c RegisterBroker) put(w *writer) {
+	c.putOldest(w)
+	w.uint(c.Boots)
+}
+
+func (c FenceBroker) put(w *writer) {
+	w.int(int64(c.Node))
+	w.int(c.Epoch)
+	w.bool(c.Fenced)
+}
+
+func (c UnregisterBroker) put(w *writer) { w.int(int64(c.Node)) }
+
+// putOldest writes what version 0 has.
+func (c RegisterBroker) putOldest(w *writer) {
 	w.int(int64(c.Node))
 	w.id(c.Incarnation)
 	w.id(c.Directory)

@@ -13,6 +13,9 @@ type Image struct {
 	Index uint64
 	// ClusterID is Kafka's cluster id; empty until Format is applied.
 	ClusterID string
+	// Controllers are the replicas of the catalog, shard 0, in order of node ids; none in a cluster of one node that an
+	// older release has made.
+	Controllers []Member
 	// Topics by name.
 	Topics ordered.Map[ordered.String, *Topic]
 	// Brokers by node id.
@@ -60,7 +63,10 @@ type Broker struct {
 	Rack                   string
 	Listeners              []Listener
 	// Lanes is the number of shards of one member set that the node wants to lead.
-	Lanes  int32
+	Lanes int32
+	// Boots is how often the node had been started with this directory; 0 when an older release has registered it.
+	Boots uint64
+	// Fenced says that the broker was not heard of for too long: it is not shown to clients and gets no new partitions.
 	Fenced bool
 }
 

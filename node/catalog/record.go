@@ -14,8 +14,15 @@ type Record struct {
 	Value []byte
 }
 
-// recordVersion begins the value of every record so far.
-const recordVersion = 0
+// recordVersion is the newest version of a record of some kind, which is written; it begins the value. Older ones are
+// still read.
+func recordVersion(kind string) byte {
+	switch kind {
+	case "image", "broker":
+		return 1
+	}
+	return 0
+}
 
 // Records returns what turns the checkpoint of one image into that of a later one; the checkpoint of Empty has no
 // records. A change of one topic is one record.
@@ -30,7 +37,8 @@ func Records(before, after *Image) []Record {
 			return
 		}
 		w := &writer{}
-		w.byte(recordVersion)
+		kind, _, _ := strings.Cut(key, "/")
+		w.byte(recordVersion(kind))
 		put(w)
 		records = append(records, Record{Key: key, Value: w.b})
 	}
@@ -68,17 +76,24 @@ func Restore(records []Record) (*Image, error) {
 
 func (i *Image) restore(record Record) error {
 	r := &reader{b: record.Value}
-	if v := r.byte(); v != recordVersion && !r.failed {
-		return fmt.Errorf("its version %d is newer than this release knows (%d)", v, recordVersion)
-	}
 	kind, name, _ := strings.Cut(record.Key, "/")
+	version := r.byte()
+	if newest := recordVersion(kind); version > newest && !r.failed {
+		return fmt.Errorf("its version %d is newer than this release knows (%d)", version, newest)
+	}
 	switch kind {
 	case "image":
 		i.getCounters(r)
+		if version >= 1 {
+			i.Controllers = getList(r, getMember)
+		}
 	case "topic":
 		i.setTopic(getTopic(r))
 	case "broker":
 		b := getBroker(r)
+		if version >= 1 {
+			b.Boots = r.uint()
+		}
 		i.Brokers = i.Brokers.Set(ordered.Int(b.Node), b)
 	case "shard":
 		s := getShard(r)
@@ -100,6 +115,7 @@ func (i *Image) putCounters(w *writer) {
 	w.int(i.NextProducerID)
 	w.uint(i.NextShard)
 	w.uint(i.NextReplica)
+	putList(w, i.Controllers, putMember)
 }
 
 func (i *Image) getCounters(r *reader) {
@@ -128,9 +144,10 @@ func getTopic(r *reader) *Topic {
 func (b *Broker) put(w *writer) {
 	RegisterBroker{
 		Node: b.Node, Incarnation: b.Incarnation, Directory: b.Directory, Rack: b.Rack, Listeners: b.Listeners, Lanes: b.Lanes,
-	}.put(w)
+	}.putOldest(w)
 	w.int(b.Epoch)
 	w.bool(b.Fenced)
+	w.uint(b.Boots)
 }
 
 func getBroker(r *reader) *Broker {
@@ -145,20 +162,24 @@ func (s *Shard) put(w *writer) {
 	w.uint(s.ID)
 	w.int(int64(s.Preferred))
 	w.int(int64(s.Partitions))
-	putList(w, s.Members, func(w *writer, m Member) {
-		w.int(int64(m.Node))
-		w.id(m.Directory)
-		w.uint(m.Replica)
-		w.uint(uint64(m.Generation))
-	})
+	putList(w, s.Members, putMember)
+}
+
+func putMember(w *writer, m Member) {
+	w.int(int64(m.Node))
+	w.id(m.Directory)
+	w.uint(m.Replica)
+	w.uint(uint64(m.Generation))
+}
+
+func getMember(r *reader) Member {
+	return Member{Node: r.int32(), Directory: r.id(), Replica: r.uint(), Generation: uint32(r.uint())}
 }
 
 func getShard(r *reader) *Shard {
 	return &Shard{
 		ID: r.uint(), Preferred: r.int32(), Partitions: r.int32(),
-		Members: getList(r, func(r *reader) Member {
-			return Member{Node: r.int32(), Directory: r.id(), Replica: r.uint(), Generation: uint32(r.uint())}
-		}),
+		Members: getList(r, getMember),
 	}
 }
 

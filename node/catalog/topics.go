@@ -12,7 +12,10 @@ import (
 const MaxPartitions = 100_000
 
 func (i *Image) createTopic(c CreateTopic) Result {
-	if _, ok := i.Topic(c.Name); ok {
+	if t, ok := i.Topic(c.Name); ok {
+		if t.ID == c.ID && c.ID != (ID{}) { // an earlier try, whose answer was lost
+			return Result{Topic: t}
+		}
 		return refuse(wire.ErrTopicAlreadyExists, "Topic '%s' already exists.", c.Name)
 	}
 	if other, ok := i.byMetric.Get(metricName(c.Name)); ok {

@@ -28,6 +28,12 @@ type Identity struct {
 	Node int32
 	// Directory names the directory itself.
 	Directory catalog.ID
+	// Boots counts the starts with this directory, this one included; it is durable before anybody hears of it.
+	Boots uint64
+	// Incarnation is drawn at each start of the node. It is not in the file.
+	Incarnation catalog.ID
+	// Controllers are the replicas of the catalog, in order of node ids, once the cluster is formed.
+	Controllers []catalog.Member
 	// Used says that the directory has been opened successfully before, so that it may hold acknowledged records.
 	Used bool
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"millrace/net/peer"
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
@@ -22,6 +23,21 @@ type SetOptions struct {
 	Node int32
 	// ClusterID names the cluster when the data directory is new; empty draws one.
 	ClusterID string
+	// Peers are the nodes of the cluster, this one among them, with the addresses by which this node reaches them: one,
+	// three or five. All of them hold the catalog. None means a cluster of one node.
+	Peers []peer.Address
+	// PeerListen is the address on which this node listens for its peers. By default its own in Peers.
+	PeerListen string
+	// Secret is what the nodes prove to each other that they know. Without one all addresses must be of this machine.
+	Secret []byte
+	// SessionTimeout is broker.session.timeout.ms: for so long a broker may be silent before the catalog fences it; 9 s
+	// when 0.
+	SessionTimeout time.Duration
+	// PreferredEvery is leader.imbalance.check.interval.seconds: how often leadership is moved to the preferred leaders;
+	// 10 s when 0, never when negative.
+	PreferredEvery time.Duration
+	// Cancel, if not nil, makes an OpenSet that waits for other nodes give up when it is set.
+	Cancel *host.Future[struct{}]
 	// WAL are the options of the write-ahead log; Directory and Existing are filled in.
 	WAL wal.Options
 	// Partitions are the options of the partitions' machinery.
@@ -44,6 +60,12 @@ type SetOptions struct {
 func (o SetOptions) withDefaults() SetOptions {
 	if o.Settings == nil {
 		o.Settings = func(*catalog.Image, *catalog.Topic) Settings { return DefaultSettings() }
+	}
+	if o.SessionTimeout == 0 {
+		o.SessionTimeout = 9 * time.Second
+	}
+	if o.PreferredEvery == 0 {
+		o.PreferredEvery = 10 * time.Second
 	}
 	if o.CheckpointBytes == 0 {
 		o.CheckpointBytes = 64 << 20
