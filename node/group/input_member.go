@@ -19,7 +19,9 @@ type JoinRequest struct {
 	Protocols    []Protocol // in order of preference
 	// SessionTimeout is how long the member may be silent.
 	SessionTimeout time.Duration
-	// RebalanceTimeout is how long it may take to rejoin; negative (version 0 has none) means the session timeout.
+	// RebalanceTimeout is how long it may take to rejoin; negative (version 0 has none) means the session timeout. So does
+	// zero, which is what a client sends that never set it (KafkaJS below its consumer): Kafka 4.3.1 throws such a member out
+	// before it can ask for its assignment.
 	RebalanceTimeout time.Duration
 	// RequireMemberID is set from version 4 on: a dynamic member without an id is told one and joins again with it.
 	RequireMemberID bool

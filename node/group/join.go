@@ -172,7 +172,7 @@ func (c *Coordinator) updateMember(g *classic, m *member, r *JoinRequest, protoc
 
 func (m *member) setTimeouts(r *JoinRequest) {
 	m.sessionTimeout, m.rebalanceTimeout = r.SessionTimeout, r.RebalanceTimeout
-	if m.rebalanceTimeout < 0 {
+	if m.rebalanceTimeout <= 0 {
 		m.rebalanceTimeout = m.sessionTimeout
 	}
 }
