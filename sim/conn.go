@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,6 +15,7 @@ type conn struct {
 	peer          *conn
 	id            uint64
 	local, remote string
+	out           *link // from here to the peer
 	draws         Draws
 	closed        bool
 	broken        error // host.ErrReset
@@ -29,6 +31,7 @@ type conn struct {
 	breakAt      int64 // the byte at which the connection breaks; -1 for never
 	small        bool
 	arrived      int64 // time at which the last chunk arrives
+	again        int   // chunks that were held back and are on their way again
 	sender       waiter
 	sendDeadline int64
 }
@@ -60,8 +63,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			if c.inbox[0] = c.inbox[0][n:]; len(c.inbox[0]) == 0 {
 				c.inbox = c.inbox[1:]
 			}
-			c.peer.unread -= int64(n)
-			c.peer.sender.wake()
+			c.credit(int64(n))
 			return n, nil
 		}
 		if c.ended {
@@ -92,7 +94,10 @@ func (c *conn) Send(parts ...host.Part) (int64, error) {
 			chunk := make([]byte, n)
 			if part.File == nil {
 				copy(chunk, part.Bytes[done:])
-			} else if err := part.File.(*file).late(chunk, part.Off+done); err != nil {
+			} else if err := part.File.(*file).late(chunk, part.Off+done); errors.Is(err, host.ErrIO) {
+				c.reset()
+				return total, err
+			} else if err != nil {
 				// Who sends a range must keep it: on a machine the peer would wait for bytes that never come.
 				w.Fail(fmt.Errorf("%s to %s: %w", c.inc.node.name, c.remote, err))
 				return total, err
@@ -158,42 +163,56 @@ func (c *conn) transmit(chunk []byte) {
 	})
 }
 
+// credit tells the peer that there is room again. On a link that carries nothing this way it stays unknown.
+func (c *conn) credit(n int64) {
+	if c.out.cut {
+		c.out.held = append(c.out.held, held{c, func() { c.credit(n) }})
+		return
+	}
+	c.peer.unread -= n
+	c.peer.sender.wake()
+}
+
 // later does something at the other end, after everything that was sent before.
 func (c *conn) later(what func()) {
 	w := c.world
-	at := w.network.openAt(c.inc.node.name, c.peer.inc.node.name) + c.draws.Between(15_000, 250_000)
+	l := c.out
+	at := max(w.now, l.clogged) + c.draws.Between(15_000, 250_000) + l.delay()
 	if p := w.network.profile.Slow; p > 0 && c.draws.Chance(p) {
 		at += c.draws.Skewed(1_000_000, 50_000_000)
 		w.fired["slow chunk"]++
 	}
 	c.arrived = max(c.arrived+1, at)
-	w.timers.push(timer{at: c.arrived, run: what})
+	w.timers.push(timer{at: c.arrived, run: func() { l.pass(c, what) }})
 }
 
 // deliver is the arrival of a chunk at the peer.
 func (c *conn) deliver(chunk []byte) {
 	p := c.peer
 	switch {
-	case c.broken != nil:
-	case p.closed && p.inc.dead && p.inc.node.off: // nobody is there to answer
-	case p.closed || p.inc.dead:
-		c.reset()
+	case (p.closed || p.inc.dead) && p.inc.node.off: // nobody is there to answer
+	case p.closed || p.inc.dead || p.broken != nil:
+		p.later(c.lose)
 	default:
 		p.inbox = append(p.inbox, chunk)
 		p.reader.wake()
 	}
 }
 
-// reset breaks the connection for both ends. What had not been read is lost.
-func (c *conn) reset() {
-	for _, e := range []*conn{c, c.peer} {
-		if e.broken == nil {
-			e.broken = host.ErrReset
-			e.inbox = nil
-			e.reader.wake()
-			e.sender.wake()
-		}
+// lose breaks this end only. What had not been read is lost.
+func (c *conn) lose() {
+	if c.broken == nil {
+		c.broken = host.ErrReset
+		c.inbox = nil
+		c.reader.wake()
+		c.sender.wake()
 	}
+}
+
+// reset breaks the connection for both ends.
+func (c *conn) reset() {
+	c.lose()
+	c.peer.lose()
 }
 
 // hangUp ends this end's stream: the peer reads what was sent and then the end.

@@ -53,6 +53,10 @@ type disk struct {
 	crashes  uint64
 	created  []string
 	syncs    int
+
+	faults  DiskFaults
+	stuck   int64 // no operation ends before
+	damaged int
 }
 
 // naming is one change of names that may not survive: paths and what they then mean, nil for nothing.

@@ -46,7 +46,13 @@ func (h diskHandle) begin(site string, span [2]int64, bytes int64) error {
 		ns *= 50
 		w.fired["slow/"+site]++
 	}
-	w.sleep(ns, site)
+	if times := h.d.faults.Times; times > 1 {
+		ns *= times
+	}
+	w.sleep(max(ns, h.d.stuck-w.now), site)
+	if h.inc.dead {
+		return host.ErrClosed
+	}
 	return nil
 }
 
@@ -219,7 +225,7 @@ func (h diskHandle) sync(op, name string) error {
 	if err := h.begin("disk.sync", w.disk.sync, 0); err != nil {
 		return fmt.Errorf("%s %s: %w", op, name, err)
 	}
-	if h.inc.draws("disk.sync.fail").Chance(w.disk.failSync) {
+	if h.inc.draws("disk.sync.fail").Chance(max(w.disk.failSync, h.d.faults.Sync)) {
 		h.inc.mayDie = true
 		w.fault("sync failed")
 		return fmt.Errorf("%s %s: %w", op, name, host.ErrIO)

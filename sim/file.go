@@ -57,6 +57,9 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n := f.node.read(p, off)
+	if err := f.disk.misread(f, p[:n], off); err != nil {
+		return 0, err
+	}
 	w.io("read", f.name, f.node.id, off, int64(n), p[:n])
 	if n < len(p) {
 		return n, io.EOF
@@ -99,7 +102,15 @@ func (f *file) WriteAt(off int64, parts ...[]byte) error {
 	if i := slices.Index(d.writing, fl); i >= 0 {
 		d.writing = slices.Delete(d.writing, i, i+1)
 	}
-	if f.mode.Durable && inc.draws("disk.sync.fail").Chance(w.disk.failSync) {
+	if inc.draws("disk.write.fail").Chance(d.faults.Write) {
+		inc.mayDie = true
+		w.fault("write failed")
+		if inc.draws("disk.write.fail").Chance(0.5) && len(parts) > 0 {
+			f.node.write(off, parts[0][:len(parts[0])/2], false)
+		}
+		return fmt.Errorf("write %s: %w", f.name, host.ErrIO)
+	}
+	if f.mode.Durable && inc.draws("disk.sync.fail").Chance(max(w.disk.failSync, d.faults.Sync)) {
 		inc.mayDie = true
 		w.fault("durable write failed")
 		return fmt.Errorf("write %s: %w", f.name, host.ErrIO)
@@ -229,5 +240,5 @@ func (f *file) late(p []byte, off int64) error {
 	if n := f.node.read(p, off); n < len(p) {
 		return fmt.Errorf("send %s: %d bytes at %d are not there", f.name, len(p)-n, off+int64(n))
 	}
-	return nil
+	return f.disk.misread(f, p, off)
 }

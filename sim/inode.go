@@ -17,6 +17,8 @@ type inode struct {
 	stableSize int64
 	pending    []change
 	changes    uint64
+
+	bad map[int64]bool // sectors that cannot be read until they are written
 }
 
 // add notes a change that is not certain.
@@ -66,6 +68,11 @@ func cut(image []byte, size int64) []byte {
 
 // write is what a WriteAt does to the cache. durable says that it has reached the disk.
 func (f *inode) write(off int64, b []byte, durable bool) {
+	if f.bad != nil {
+		for s := off / sector; s*sector < off+int64(len(b)); s++ {
+			delete(f.bad, s)
+		}
+	}
 	f.data = put(f.data, off, b)
 	f.size = max(f.size, off+int64(len(b)))
 	f.allocated = max(f.allocated, f.size)

@@ -25,34 +25,18 @@ type NetProfile struct {
 // SetNet sets the behaviour of connections made from now on.
 func (w *World) SetNet(p NetProfile) { w.network.profile = p }
 
-// Clog holds back everything between two nodes for a time.
-func (w *World) Clog(a, b *Node, d time.Duration) {
-	w.network.clogged[link(a.name, b.name)] = w.now + int64(d)
-	w.fault("clog")
-}
-
 type network struct {
 	world     *World
 	profile   NetProfile
 	listeners map[string]*listener // by node and port
-	clogged   map[string]int64
+	links     map[string]*link     // by sender and receiver
 	conns     uint64
 	ports     int
 }
 
 func (n *network) init(w *World) {
-	*n = network{world: w, listeners: make(map[string]*listener), clogged: make(map[string]int64), ports: 40000}
+	*n = network{world: w, listeners: make(map[string]*listener), links: make(map[string]*link), ports: 40000}
 }
-
-func link(a, b string) string {
-	if a > b {
-		a, b = b, a
-	}
-	return a + "|" + b
-}
-
-// openAt is when the link between two nodes carries something again.
-func (n *network) openAt(a, b string) int64 { return max(n.world.now, n.clogged[link(a, b)]) }
 
 func (n *network) node(name string) *Node {
 	for _, x := range n.world.nodes {
@@ -91,7 +75,8 @@ func (n *network) ended(inc *incarnation, how End) {
 		case draws.Chance(0.5):
 			c.hangUp()
 		default:
-			c.reset()
+			c.closed = true
+			c.later(c.peer.lose)
 		}
 	}
 }
@@ -145,7 +130,7 @@ func (t transport) Dial(addr string, deadline host.Instant) (host.Conn, error) {
 	}
 	draws := t.inc.draws("net.dial")
 	last := min(t.inc.worldTime(deadline), w.now+int64(time.Minute))
-	arrives := max(w.now, w.network.openAt(t.inc.node.name, name)) + draws.Between(20_000, 300_000)
+	arrives := w.network.reaches(t.inc.node.name, name, last, "dials "+addr) + draws.Between(20_000, 300_000)
 	target := w.network.node(name)
 	w.sleep(min(arrives, last)-w.now, "dials "+addr)
 	if target == nil || target.off || arrives > last {
@@ -177,6 +162,7 @@ func (n *network) pair(from, to *incarnation, local, remote string) *conn {
 	a.peer, b.peer = b, a
 	for _, c := range []*conn{a, b} {
 		c.inc.connected++
+		c.out = n.link(c.inc.node.name, c.peer.inc.node.name)
 		c.draws = Draws{key: deriveNumber(derive(c.inc.key, "conn"), c.inc.connected)}
 		c.reader, c.sender = waiter{inc: c.inc}, waiter{inc: c.inc}
 		c.readDeadline, c.sendDeadline = 1<<63-1, 1<<63-1

@@ -20,6 +20,9 @@ type Node struct {
 	boots int
 	off   bool // without power
 
+	paused  bool
+	resumes int64 // when
+
 	// WallOffset is added to the wall clock, Drift makes the monotonic clock run faster, in parts per million.
 	// They may change between incarnations, WallOffset at any time.
 	WallOffset time.Duration
@@ -74,7 +77,7 @@ func (n *Node) Boot(main func(h host.Host)) {
 		panic("sim: node boots twice")
 	}
 	n.boots++
-	n.off = false
+	n.off, n.paused, n.resumes = false, false, 0
 	w := n.world
 	inc := &incarnation{node: n, number: n.boots, key: deriveNumber(n.key, uint64(n.boots)), booted: w.now,
 		started: make(map[string]int), sites: make(map[string]*Draws)}
@@ -97,6 +100,9 @@ func (n *Node) Go(name string, run func()) {
 
 // Faulty says that the running process was given an I/O error after which it may die.
 func (n *Node) Faulty() bool { return n.inc != nil && n.inc.mayDie }
+
+// Damaged counts the blocks that were damaged on the node's disk and perhaps still are.
+func (n *Node) Damaged() int { return n.disk.damaged }
 
 // Created lists every file that was ever created on the node's disk, in order.
 func (n *Node) Created() []string { return n.disk.created }
@@ -132,13 +138,32 @@ func (inc *incarnation) draws(site string) *Draws {
 // End is how a process ends.
 type End int
 
-// Kill ends the process and leaves the page cache; Power ends the machine.
+// Kill ends the process and leaves the page cache; Power ends the machine. Stall ends nothing: the process is paused.
 const (
 	Kill End = iota
 	Power
+	Stall
 )
 
-func (e End) String() string { return [...]string{"kill", "power"}[e] }
+func (e End) String() string { return [...]string{"kill", "power", "stall"}[e] }
+
+// Pause stops the node's tasks for a time, in which its clocks, its kernel and the world go on, as when a machine is
+// suspended or a process gets SIGSTOP.
+func (n *Node) Pause(d time.Duration) {
+	w := n.world
+	n.paused = true
+	n.resumes = max(n.resumes, w.now+int64(d))
+	w.fault("pause")
+	w.After(d, func() {
+		if n.paused && n.resumes <= w.now {
+			n.paused = false
+			w.note("resume %s", n.name)
+		}
+	})
+}
+
+// Paused says whether the node is paused.
+func (n *Node) Paused() bool { return n.paused }
 
 // Crash ends the node's process, if there is one. After Kill the operating system closes its connections; after Power
 // there is silence, and what was not synced is lost in part.

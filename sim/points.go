@@ -1,6 +1,9 @@
 package sim
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Point is a kind of place at which a node can be made to die.
 type Point int
@@ -25,6 +28,7 @@ type CrashPoint struct {
 	Point Point
 	Count uint64
 	How   End
+	Pause time.Duration // with Stall
 }
 
 func (c CrashPoint) String() string { return fmt.Sprintf("%s at %s %d", c.How, c.Point, c.Count) }
@@ -44,7 +48,8 @@ func (n *Node) Disarm() {
 	}
 }
 
-// reach counts a point and ends the node when it is the armed one. It returns only if the node lives.
+// reach counts a point and ends the node when it is the armed one. It returns only if the node lives. A
+// node that is paused stops at its next yield.
 func (inc *incarnation) reach(p Point) {
 	if !inc.armed || inc.dead {
 		return
@@ -56,6 +61,10 @@ func (inc *incarnation) reach(p Point) {
 	inc.armed = false
 	w := inc.node.world
 	w.fired["point/"+p.String()]++
+	if inc.crash.How == Stall {
+		inc.node.Pause(inc.crash.Pause)
+		return
+	}
 	inc.node.Crash(inc.crash.How)
 	if t := w.current; t != nil && t.inc == inc {
 		panic(killed)

@@ -101,6 +101,11 @@ func (w *World) step() {
 	w.now += yieldCost
 	w.steps++
 	t.inc.reach(PointYield)
+	if t.inc.node.paused {
+		w.ready(t)
+		t.suspend()
+		return
+	}
 	if w.options.Priorities {
 		if !w.overtaken(t) {
 			return
@@ -124,7 +129,7 @@ func (w *World) overtaken(t *task) bool {
 		return true // somebody with a better priority may be due
 	}
 	for _, other := range w.runnable {
-		if other.rank < t.rank {
+		if other.rank < t.rank && !other.inc.node.paused {
 			return true
 		}
 	}

@@ -218,16 +218,16 @@ func (w *World) fire(e timer) {
 	}
 }
 
-// pick takes the runnable task with the smallest rank.
+// pick takes the runnable task with the smallest rank of those whose node is not paused.
 func (w *World) pick() *task {
-	if len(w.runnable) == 0 {
-		return nil
-	}
-	best := 0
+	best := -1
 	for i, t := range w.runnable {
-		if t.rank < w.runnable[best].rank {
+		if !t.inc.node.paused && (best < 0 || t.rank < w.runnable[best].rank) {
 			best = i
 		}
+	}
+	if best < 0 {
+		return nil
 	}
 	t := w.runnable[best]
 	last := len(w.runnable) - 1
