@@ -109,6 +109,9 @@ func (r *replica) refuse(q *request) (Result, bool) {
 		if p := r.partitions[q.partition]; p == nil {
 			return Result{Error: wire.ErrUnknownTopicOrPartition}, true
 		}
+		if q.kind == kindBatch && q.acks == -1 && r.minInSync(r.partitions[q.partition]) > r.inSync() {
+			return Result{Error: wire.ErrNotEnoughReplicas, Message: "there are fewer replicas in sync than min.insync.replicas asks for"}, true
+		}
 		if q.kind == kindBatch && !space.Produce {
 			return Result{Error: wire.ErrKafkaStorageError, Message: full}, true
 		}
@@ -187,13 +190,17 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		result.LogAppendTime = b.MaxTimestamp
 	}
 	acks := q.acks
-	if len(r.o.Replicas) == 1 {
+	if r.alone() {
 		acks = min(acks, -acks) // what is durable here is committed: answered a moment later, it can be read, too
 	}
 	if acks == 0 {
 		q.pending.Set(result)
 	} else {
-		into.waits = append(into.waits, waiting{pending: q.pending, record: into.records, acks: acks, batch: true, result: result})
+		w := waiting{pending: q.pending, record: into.records, acks: acks, batch: true, result: result}
+		if acks == -1 {
+			w.copies = r.copies(p)
+		}
+		into.waits = append(into.waits, w)
 	}
 	into.records++
 }

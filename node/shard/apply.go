@@ -29,18 +29,33 @@ func (r *replica) apply(entries []*raftpb.Entry) {
 	for _, e := range entries {
 		s := r.window.slot(e.GetIndex())
 		for _, w := range s.waits {
-			w.pending.Set(w.result)
+			r.answerApplied(e.GetIndex(), w)
 		}
 		s.waits = nil
 	}
-	if r.o.Peers == nil {
+	r.answerReads()
+	if r.alone() {
 		r.window.forget(r.applied)
+	} else {
+		r.window.forget(min(r.applied, r.window.excess()))
+	}
+	if r.applied >= r.recovered {
+		r.endReplay()
 	}
 	if r.leading && !r.serving && r.appliedTerm == r.term {
 		r.serving = true
-		r.endReplay()
-		r.publishStatus(false)
+		r.measure()
+		r.publishStatus()
 	}
+}
+
+// answerApplied answers who waits for an entry that is applied, unless it waits for more copies.
+func (r *replica) answerApplied(index uint64, w waiting) {
+	if w.copies > 0 && r.durableCopies(index) < w.copies {
+		r.lagging = append(r.lagging, lagging{index, w})
+		return
+	}
+	w.pending.Set(w.result)
 }
 
 // endReplay lets go of what replaying recovered entries needed.
@@ -240,10 +255,13 @@ func (r *replica) payload(s *slot) (cursor, error) {
 	return cursor{parts: [][]byte{b.Bytes()}, buffer: b}, nil
 }
 
-// take returns the next n bytes. A batch never crosses two parts.
+// take returns the next n bytes.
 func (c *cursor) take(n int) ([]byte, error) {
 	for len(c.parts) > 0 && len(c.parts[0]) == 0 {
 		c.parts = c.parts[1:]
+	}
+	if len(c.parts) > 1 && len(c.parts[0]) < n { // a peer cut it elsewhere
+		c.parts = [][]byte{slices.Concat(c.parts...)}
 	}
 	if len(c.parts) == 0 || len(c.parts[0]) < n {
 		return nil, fmt.Errorf("%w: the payload is shorter than its descriptors say", errMalformed)

@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"millrace/node/host"
@@ -12,7 +13,8 @@ import (
 )
 
 const (
-	stateVersion    = 0
+	stateVersion    = 0 // of records other than "shard"
+	shardVersion    = 1
 	stateShard      = "shard"
 	statePartition  = "partition/"
 	stateCatalog    = "catalog/"
@@ -51,7 +53,7 @@ func (c *capture) happen(r *replica) {
 	if r.dead {
 		return
 	}
-	if r.applied == r.captured {
+	if r.applied == r.captured && r.compactable() <= r.compacted {
 		c.done.Set(nil)
 		return
 	}
@@ -76,9 +78,6 @@ func (c *capture) happen(r *replica) {
 	if r.machine != nil {
 		out.state = append(out.state, r.machine.Capture()...)
 	}
-	out.state = append(out.state, wal.State{Key: stateShard, Value: encodeShard(shardState{
-		replica: r.o.Replica, replicas: r.o.Replicas, index: out.index, term: out.term,
-	})})
 	r.quiet, r.changed, r.dropped = r.changed, nil, nil
 	r.captured = r.applied
 	c.done.Set(out)
@@ -101,6 +100,30 @@ func (c *captured) collect() error {
 	return nil
 }
 
+// compactable is the index up to which the write-ahead log may forget entries. Followers may need what is before it, as
+// long as there is room: the leader knows what they have; the others know it when the shard rests, and keep what there is
+// room for until then, since one of them may lead next.
+func (r *replica) compactable() uint64 {
+	if r.alone() {
+		return r.applied
+	}
+	p := r.wal.Pressure()
+	keep := r.safe
+	if r.leading {
+		keep = r.applied
+		for _, m := range r.members {
+			keep = min(keep, m.match)
+		}
+	}
+	switch share := p.Limit / 4; {
+	case p.Full || p.Bytes > 2*share && slices.Contains(p.Oldest, r.id):
+		keep = r.applied
+	case p.Bytes > 2*share || p.Bytes > share && !r.leading:
+		keep = max(keep, r.window.tail(r.applied, uint64(p.Limit/16)))
+	}
+	return min(r.applied, max(keep, r.window.first-1))
+}
+
 // install makes a checkpoint durable that was collected and synced.
 type install struct{ *captured }
 
@@ -110,12 +133,20 @@ func (c install) happen(r *replica) {
 	}
 	hard := r.window.hard
 	hard.Commit = max(hard.Commit, c.index)
-	compact := c.index
-	if mutant.On("shard-compact-one-too-far") {
-		compact = min(c.index+1, r.window.last())
+	compact, term := c.index, c.term
+	if keep := max(r.compactable(), r.compacted); keep < compact {
+		compact = keep
+		term, _ = r.window.Term(compact)
 	}
-	done := func(err error) { r.inbox.Post(installed{c.captured, err}) }
-	if !r.wal.Submit(wal.Append{Shard: r.id, HardState: &hard, State: c.state, Compact: compact, Done: done}) {
+	state := append(c.state, wal.State{Key: stateShard, Value: encodeShard(shardState{
+		replica: r.o.Replica, members: r.o.Members, index: c.index, term: c.term, compact: compact, compactTerm: term,
+	})})
+	r.compacted = compact
+	if mutant.On("shard-compact-one-too-far") {
+		compact = min(compact+1, r.window.last())
+	}
+	done := func(err error) { r.inbox.Post(installed{c.captured, compact, err}) }
+	if !r.wal.Submit(wal.Append{Shard: r.id, HardState: &hard, State: state, Compact: compact, Done: done}) {
 		r.fail(wal.ErrClosed)
 	}
 }
@@ -123,7 +154,8 @@ func (c install) happen(r *replica) {
 // installed says that a checkpoint is durable.
 type installed struct {
 	*captured
-	err error
+	compact uint64
+	err     error
 }
 
 func (c installed) happen(r *replica) {
@@ -142,47 +174,8 @@ func (c installed) happen(r *replica) {
 	for _, p := range c.dropped {
 		p.log.Checkpointed()
 	}
+	r.window.forget(min(c.compact, r.applied))
 	c.captured.installed.Set(struct{}{})
-}
-
-// shardState is the "shard" record.
-type shardState struct {
-	replica     uint64
-	replicas    []uint64
-	index, term uint64
-}
-
-func encodeShard(s shardState) []byte {
-	b := append(make([]byte, 0, smallStateGuess), stateVersion)
-	b = binary.AppendUvarint(b, s.replica)
-	b = binary.AppendUvarint(b, uint64(len(s.replicas)))
-	for _, id := range s.replicas {
-		b = binary.AppendUvarint(b, id)
-	}
-	b = binary.AppendUvarint(b, s.index)
-	return binary.AppendUvarint(b, s.term)
-}
-
-func decodeShard(b []byte) (s shardState, err error) {
-	if len(b) == 0 || b[0] != stateVersion {
-		return s, fmt.Errorf("the record %q is of a newer release, or damaged", stateShard)
-	}
-	b = b[1:]
-	next := func() uint64 {
-		v, n := binary.Uvarint(b)
-		if n <= 0 {
-			err = fmt.Errorf("the record %q is damaged", stateShard)
-			return 0
-		}
-		b = b[n:]
-		return v
-	}
-	s.replica = next()
-	for n := next(); n > 0 && err == nil; n-- {
-		s.replicas = append(s.replicas, next())
-	}
-	s.index, s.term = next(), next()
-	return s, err
 }
 
 // decodePartition reads a "partition/..." record.

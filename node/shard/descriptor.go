@@ -17,6 +17,8 @@ const (
 	kindRoll     = 5
 	kindExpire   = 6
 	kindCommand  = 7
+
+	askReadIndex = 255 // a request that becomes no record
 )
 
 const (

@@ -99,7 +99,7 @@ func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
 	if s.metadata, err = newMetadata(s.host.Tasks, own.State); err != nil {
 		return err
 	}
-	s.catalog, err = Start(s.host, s.wal, s.shardOptions(0, catalogReplica, []uint64{catalogReplica}), own, s.metadata)
+	s.catalog, err = Start(s.host, s.wal, s.shardOptions(0, catalogReplica, []Member{{Replica: catalogReplica, Node: s.o.Node, Directory: s.identity.Directory}}), own, s.metadata)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,12 @@ func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
 		if err != nil {
 			return fmt.Errorf("recover shard %d: %w", r.ID, err)
 		}
-		shard, err := Start(s.host, s.wal, s.shardOptions(r.ID, state.replica, state.replicas), r, nil)
+		for i := range state.members {
+			if m := &state.members[i]; m.Node < 0 && m.Replica == state.replica {
+				m.Node, m.Directory = s.o.Node, s.identity.Directory
+			}
+		}
+		shard, err := Start(s.host, s.wal, s.shardOptions(r.ID, state.replica, state.members), r, nil)
 		if err != nil {
 			return err
 		}
@@ -124,11 +129,11 @@ func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
 
 // start starts a shard that the catalog has made.
 func (s *Set) start(shard *catalog.Shard, own catalog.Member) error {
-	replicas := make([]uint64, len(shard.Members))
+	members := make([]Member, len(shard.Members))
 	for i, m := range shard.Members {
-		replicas[i] = m.Replica
+		members[i] = Member{Replica: m.Replica, Node: m.Node, Directory: m.Directory}
 	}
-	started, err := Start(s.host, s.wal, s.shardOptions(shard.ID, own.Replica, replicas), wal.RecoveredShard{ID: shard.ID}, nil)
+	started, err := Start(s.host, s.wal, s.shardOptions(shard.ID, own.Replica, members), wal.RecoveredShard{ID: shard.ID}, nil)
 	if err != nil {
 		return err
 	}
@@ -141,9 +146,9 @@ func (s *Set) publish(shards running) {
 	s.changes.Wake()
 }
 
-func (s *Set) shardOptions(id, replica uint64, replicas []uint64) Options {
+func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
 	return Options{
-		ID: id, Replica: replica, Replicas: replicas, Partitions: s.partitions, Space: s.space, Changes: s.changes,
+		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Space: s.space, Changes: s.changes,
 		Wrote: s.wrote, Full: s.full, Fail: s.fail,
 	}
 }

@@ -77,7 +77,7 @@ func (r *replica) propose() bool {
 		r.backlog = r.backlog[:0]
 		return true
 	}
-	if !r.room() {
+	if r.transferring || !r.room() {
 		return false
 	}
 	r.beginAdmission()

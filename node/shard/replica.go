@@ -27,6 +27,27 @@ type replica struct {
 	node    *raft.RawNode
 	window  *window
 
+	// members are the other replicas, in the order of Options.Members; stash and reads see there.
+	members []*member
+	stash   []stashed
+	reads   reads
+	// match is the index up to which this replica's own log is durable, as its raft counts it when it leads.
+	match   uint64
+	lagging []lagging
+	// answered says that a follower has acknowledged something in this turn.
+	answered bool
+
+	// ticks counts the ticks, idleTicks those since a leader had something to do; resting says that the shard rests. safe
+	// is up to where everybody was known to have everything when it did.
+	ticks, idleTicks int
+	resting          bool
+	safe             uint64
+	seeking          seeking
+	// transferring says that the leadership is being moved: requests wait.
+	transferring bool
+	// retired says why this replica takes no part any more; empty while it does.
+	retired string
+
 	// term and leading follow raft's state; serving is set when the first entry of the term is applied.
 	term    uint64
 	leader  uint64
@@ -43,7 +64,7 @@ type replica struct {
 	proposed []*proposal
 	// storing are the appends that the write-ahead log has not answered, oldest first.
 	storing []*stored
-	// flying is the number of payload bytes of entries that are not applied.
+	// flying is the number of payload bytes in memory of entries that are not applied.
 	flying int
 
 	partitions map[partition.ID]*held // never ranged over: see order
@@ -57,17 +78,20 @@ type replica struct {
 	// quiet were captured by the last checkpoint; those that do not change until the next give back the memory of their
 	// tail.
 	quiet []*held
-	// captured is the applied index of the last capture.
-	captured uint64
+	// captured is the applied index of the last capture, compacted the index up to which the write-ahead log was told to
+	// forget.
+	captured, compacted uint64
 
-	// replay reads the payloads of recovered entries; nil when there is nothing to replay.
-	replay *wal.Reader
+	// replay reads the payloads of recovered entries, the last of which is recovered; nil when there is nothing to replay.
+	replay    *wal.Reader
+	recovered uint64
 
 	touched   []*held // by the entries being applied
 	directory directory
 	moved     bool // the directory changed and is to be published
 	holes     int  // in order
 	dead      bool
+	stopped   bool
 	admission admission
 }
 
@@ -98,6 +122,11 @@ func (q *request) happen(r *replica) {
 		q.drop()
 		return
 	}
+	r.wake(nil)
+	if q.kind == askReadIndex {
+		r.reads.asked = append(r.reads.asked, q)
+		return
+	}
 	r.backlog = append(r.backlog, q)
 }
 
@@ -125,6 +154,8 @@ type waiting struct {
 	record int
 	acks   int16
 	batch  bool
+	// copies is how many durable copies the answer waits for besides that the entry is applied.
+	copies int
 	result Result
 }
 
@@ -145,15 +176,6 @@ func (c *configure) happen(r *replica) {
 type nudge struct{}
 
 func (nudge) happen(r *replica) { r.waits = false }
-
-// tick is a tick of raft's clock; shards with one replica need none.
-type tick struct{}
-
-func (tick) happen(r *replica) {
-	if !r.dead {
-		r.node.Tick()
-	}
-}
 
 // run is the task.
 func (r *replica) run() {
@@ -176,10 +198,18 @@ func (r *replica) run() {
 
 // turn does what the events of one turn made possible.
 func (r *replica) turn() {
-	for !r.dead {
+	for !r.dead && r.retired == "" {
+		asked := r.fly()
 		proposed := r.propose()
-		if !r.ready() && !proposed {
-			return
+		if !r.ready() && !proposed && !asked {
+			break
+		}
+	}
+	r.clearStash()
+	if r.answered && !r.dead {
+		r.answered = false
+		if len(r.lagging) > 0 || r.leading && r.inSync() < len(r.o.Members) {
+			r.measure()
 		}
 	}
 }
@@ -190,6 +220,9 @@ func (r *replica) end() {
 		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"})
 	}
 	r.backlog = nil
+	r.reads.end()
+	r.abandonLagging()
+	r.clearStash()
 	r.endReplay()
 	r.window.truncate(r.window.first, func(s *slot) { s.payload.Release() })
 	for _, p := range r.order {
@@ -197,8 +230,8 @@ func (r *replica) end() {
 			p.log.Close()
 		}
 	}
-	r.serving, r.leading = false, false
-	r.publishStatus(true)
+	r.serving, r.leading, r.stopped = false, false, true
+	r.publishStatus()
 	r.ended.Set(struct{}{})
 }
 
@@ -208,6 +241,7 @@ func (r *replica) fail(err error) {
 		return
 	}
 	r.dead = true
+	r.clearStash()
 	for _, q := range r.backlog {
 		q.drop()
 	}
@@ -215,7 +249,21 @@ func (r *replica) fail(err error) {
 	r.o.Fail(fmt.Errorf("shard %d: %w", r.id, err))
 }
 
-func (r *replica) publishStatus(stopped bool) {
-	r.status.Store(&Status{Term: r.term, Leader: r.leader, Serving: r.serving, Stopped: stopped})
+// publishStatus publishes the status and wakes who waits for a change of it.
+func (r *replica) publishStatus() {
+	r.publishProgress()
 	r.changes.Wake()
+}
+
+// publishProgress publishes what changes all the time, without waking anybody.
+func (r *replica) publishProgress() {
+	s := &Status{
+		Term: r.term, Leader: r.leader, LeaderNode: r.nodeOf(r.leader), Serving: r.serving, Quiet: r.resting,
+		Stopped: r.stopped, Retired: r.retired,
+		Applied: r.applied, Commit: max(r.window.hard.Commit, r.applied), Last: r.window.last(),
+	}
+	if r.leading {
+		s.InSync, s.Matches = r.inSyncNodes(), r.matches()
+	}
+	r.status.Store(s)
 }

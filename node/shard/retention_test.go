@@ -22,7 +22,7 @@ func TestRetentionWaitsForSettings(t *testing.T) {
 	defer w.Close()
 	shared := partition.NewShared(h, partition.Options{})
 	defer shared.Close()
-	s, err := Start(h, w, Options{ID: 1, Replica: 1, Replicas: []uint64{1}, Partitions: shared}, wal.RecoveredShard{ID: 1}, nil)
+	s, err := Start(h, w, Options{ID: 1, Replica: 1, Members: []Member{{Replica: 1, Node: 1}}, Partitions: shared}, wal.RecoveredShard{ID: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,10 @@
 package shard
 
 import (
+	"time"
+
 	"millrace/net/wire"
+	"millrace/node/catalog"
 	"millrace/node/host"
 	"millrace/node/ordered"
 	"millrace/partition"
@@ -47,9 +50,13 @@ type Machine interface {
 type Options struct {
 	// ID is the shard's id; 0 is the catalog.
 	ID uint64
-	// Replica is this replica's number, Replicas are those of all members. Both come from the catalog.
-	Replica  uint64
-	Replicas []uint64
+	// Replica is this replica's number. It comes from the catalog.
+	Replica uint64
+	// Members are all replicas of the shard, this one too, in the order in which they are to lead: after the leader's
+	// node is lost, the first of the others campaigns first. They never change.
+	Members []Member
+	// Preferred says that this replica campaigns at once when the shard is new.
+	Preferred bool
 	// Partitions is the node's part of the partitions' machinery; nil for a shard of commands.
 	Partitions *partition.Shared
 	// Peers carries messages to other replicas; nil when there are none.
@@ -58,6 +65,8 @@ type Options struct {
 	Space *host.Snapshot[Space]
 	// Changes wakes who waits for a change of status or partitions; nil makes a set of the shard's own.
 	Changes *host.Watchers
+	// MaxLag is replica.lag.time.max.ms: how long ago a replica that is in sync had all that the leader had; 30 s when 0.
+	MaxLag time.Duration
 	// Wrote is told how many bytes are handed to the write-ahead log, about; it may be nil.
 	Wrote func(bytes int)
 	// Full is told that requests wait because the write-ahead log is full: checkpoints must make room, and a nudge makes
@@ -67,10 +76,22 @@ type Options struct {
 	Fail func(error)
 }
 
+// Member is one replica of a shard.
+type Member struct {
+	// Replica is its raft id: issued once by the catalog, never again.
+	Replica uint64
+	// Node is where it lives, Directory the data directory there. A shard that was made before nodes had peers does not
+	// know them: then they are -1 and zero.
+	Node      int32
+	Directory catalog.ID
+}
+
 // Settings are what a topic's configuration says about its partitions, as far as the leader's decisions need it.
 type Settings struct {
 	Roll      partition.RollConfig
 	Retention partition.RetentionConfig
+	// MinInSync is min.insync.replicas; 0 is 1.
+	MinInSync int
 }
 
 // Status is what a shard says of itself. It never changes.
@@ -78,10 +99,37 @@ type Status struct {
 	Term uint64
 	// Leader is the replica number of the leader, 0 when none is known.
 	Leader uint64
+	// LeaderNode is the leader's node, -1 when none is known.
+	LeaderNode int32
 	// Serving says that this replica leads and has applied the first entry of its term, so that it may answer.
 	Serving bool
+	// InSync are the nodes whose replicas are in sync, ascending, this one too. Only the leader knows: nil elsewhere.
+	InSync []int32
+	// Quiet says that the shard is idle and needs no ticks.
+	Quiet bool
+	// Retired says why this replica takes no part in the shard any more: it has lost entries that it acknowledged. Empty
+	// while it does.
+	Retired string
 	// Stopped says that the shard's task has ended.
 	Stopped bool
+	// Applied, Commit and Last are indexes of the raft log: what is applied here, known to be committed, appended. They
+	// and Matches are as of the last tick or change.
+	Applied, Commit, Last uint64
+	// Matches is what the leader knows of each member, in the order of Options.Members; nil elsewhere.
+	Matches []Match
+}
+
+// Match is what a leader knows of a member.
+type Match struct {
+	Node int32
+	// Match is the index up to which the member's log is durable and known to be the leader's.
+	Match uint64
+	// CaughtUp is when the member last had all that the leader had; for the leader itself the time of the status.
+	CaughtUp host.Instant
+	// LastContact is when the member was last heard of; for the leader itself the time of the status.
+	LastContact host.Instant
+	// Behind says that the entries that the member needs are no longer in the leader's window: it must be filled.
+	Behind bool
 }
 
 // directory is the partitions of a shard as readers find them.
@@ -199,8 +247,15 @@ func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
 // leaderEpoch is Kafka's leader epoch of a partition in a term of its shard.
 func leaderEpoch(base int32, term uint64) int32 { return int32(int64(base) + int64(term)) }
 
-// Tick advances raft's clock. A shard with one replica needs no ticks.
-func (s *Shard) Tick() { s.inbox.Post(tick{}) }
+// Held finds a partition that is here, whether this replica leads or not, and its leader epoch in the present term. Its
+// log may be read below its end; a follower's may be behind.
+func (s *Shard) Held(p partition.ID) (*partition.Log, int32, bool) {
+	found, ok := s.places.Load().Get(key(p))
+	if !ok {
+		return nil, 0, false
+	}
+	return found.log, leaderEpoch(found.base, s.status.Load().Term), true
+}
 
 // stop ends the task after what was put into the inbox before.
 func (s *Shard) stop() {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -16,12 +17,15 @@ import (
 	"millrace/wal"
 )
 
-// Ticks of raft, in units of tickEvery.
+// TickEvery is the time between two ticks of a shard that is not quiet.
+const TickEvery = 50 * time.Millisecond
+
+// Times of raft, in ticks.
 const (
 	electionTicks  = 8
 	heartbeatTicks = 1
 	// inflightMessages bounds the entries under way to a follower: one entry a message, of a mebibyte at most.
-	inflightMessages = 128
+	inflightMessages = 64
 )
 
 // Start starts a shard from what the write-ahead log recovered of it; a shard that the log does not know begins empty.
@@ -38,7 +42,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 			id:      o.ID,
 			host:    h,
 			inbox:   host.NewQueue[event](h.Tasks, inboxSize, nil),
-			status:  host.NewSnapshot(h.Tasks, &Status{}),
+			status:  host.NewSnapshot(h.Tasks, &Status{LeaderNode: -1, Quiet: len(o.Members) == 1}),
 			places:  host.NewSnapshot(h.Tasks, &directory{}),
 			changes: o.Changes,
 			ended:   host.NewFuture[struct{}](h.Tasks),
@@ -47,7 +51,19 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 		partitions: map[partition.ID]*held{},
 		settings:   map[partition.ID]Settings{},
 	}
-	if err := r.recover(recovered); err != nil {
+	r.o.MaxLag = max(r.o.MaxLag, 0)
+	if o.MaxLag == 0 {
+		r.o.MaxLag = defaultMaxLag
+	}
+	for _, m := range o.Members {
+		if m.Replica != o.Replica {
+			r.members = append(r.members, &member{Member: m})
+		}
+	}
+	r.resting = r.alone()
+	r.reads.nonce = h.Random.Uint64("shard-reads")
+	created, err := r.recover(recovered)
+	if err != nil {
 		return nil, fmt.Errorf("recover shard %d: %w", o.ID, err)
 	}
 	node, err := raft.NewRawNode(&raft.Config{
@@ -62,8 +78,12 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	}
 	r.node = node
 	h.Tasks.Go(fmt.Sprintf("shard-%d", o.ID), func() {
-		if len(o.Replicas) == 1 {
+		switch {
+		case r.alone():
 			_ = r.node.Campaign() // a lone voter wins
+		case created && o.Preferred:
+			r.seeking = seeking{left: mostSeeks}
+			r.seek()
 		}
 		r.turn()
 		r.run()
@@ -71,50 +91,54 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	return r.Shard, nil
 }
 
-// recover fills the replica with what the write-ahead log knows.
-func (r *replica) recover(recovered wal.RecoveredShard) error {
+// recover fills the replica with what the write-ahead log knows; true says that it knows nothing: the shard is new.
+func (r *replica) recover(recovered wal.RecoveredShard) (bool, error) {
 	i, found := slices.BinarySearchFunc(recovered.State, stateShard, func(s wal.State, key string) int {
 		return strings.Compare(s.Key, key)
 	})
 	if !found {
 		if recovered.Compact > 0 || len(recovered.Entries) > 0 {
-			return errors.New("its record is missing from the write-ahead log")
+			return false, errors.New("its record is missing from the write-ahead log")
 		}
-		return r.create()
+		return true, r.create()
 	}
 	state, err := decodeShard(recovered.State[i].Value)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if state.replica != r.o.Replica || !slices.Equal(state.replicas, r.o.Replicas) {
-		return fmt.Errorf("the write-ahead log has replica %d of %v, the catalog says replica %d of %v",
-			state.replica, state.replicas, r.o.Replica, r.o.Replicas)
+	if state.replica != r.o.Replica || !sameMembers(state.members, r.o.Members) {
+		return false, fmt.Errorf("the write-ahead log has replica %d of %v, the catalog says replica %d of %v",
+			state.replica, state.members, r.o.Replica, r.o.Members)
 	}
-	if recovered.Compact != state.index && !mutant.Built {
-		return fmt.Errorf("its checkpoint is of entry %d, but the write-ahead log begins after %d", state.index, recovered.Compact)
+	if recovered.Compact != state.compact && !mutant.Built {
+		return false, fmt.Errorf("its record says that it is compacted up to entry %d, but the write-ahead log begins after %d",
+			state.compact, recovered.Compact)
 	}
 	hard := recovered.HardState
-	hard.Commit = max(hard.Commit, recovered.Compact)
-	r.window = &window{hard: hard, replicas: r.o.Replicas, first: recovered.Compact + 1, before: state.term}
+	hard.Commit = max(hard.Commit, state.index)
+	r.window = &window{hard: hard, voters: replicas(r.o.Members), first: recovered.Compact + 1, before: state.compactTerm}
 	r.term = hard.Term
-	r.applied, r.appliedTerm, r.captured = recovered.Compact, state.term, recovered.Compact
+	r.applied, r.appliedTerm, r.captured, r.compacted = state.index, state.term, state.index, recovered.Compact
 	for _, e := range recovered.Entries {
 		r.window.append(slot{at: e.At, entry: &raftpb.Entry{
 			Index: &e.Index, Term: &e.Term, Type: raftpb.EntryType(e.Type).Enum(), Data: e.Data,
 		}})
 	}
-	return r.open(recovered.State)
+	r.recovered = r.window.last()
+	return false, r.open(recovered.State)
 }
 
 // create makes a new shard's first record. It is not waited for: everything that comes later is ordered behind it.
 func (r *replica) create() error {
 	r.window = &window{
-		hard: wal.HardState{Term: firstTerm, Commit: firstIndex}, replicas: r.o.Replicas, first: firstIndex + 1, before: firstTerm,
+		hard: wal.HardState{Term: firstTerm, Commit: firstIndex}, voters: replicas(r.o.Members), first: firstIndex + 1, before: firstTerm,
 	}
 	r.term = firstTerm
-	r.applied, r.appliedTerm, r.captured = firstIndex, firstTerm, firstIndex
+	r.applied, r.appliedTerm, r.captured, r.compacted = firstIndex, firstTerm, firstIndex, firstIndex
 	hard := r.window.hard
-	state := encodeShard(shardState{replica: r.o.Replica, replicas: r.o.Replicas, index: firstIndex, term: firstTerm})
+	state := encodeShard(shardState{
+		replica: r.o.Replica, members: r.o.Members, index: firstIndex, term: firstTerm, compact: firstIndex, compactTerm: firstTerm,
+	})
 	ok := r.wal.Submit(wal.Append{
 		Shard: r.id, HardState: &hard, State: []wal.State{{Key: stateShard, Value: state}}, Compact: firstIndex,
 		Done: func(err error) {

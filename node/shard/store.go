@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"encoding/binary"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -15,13 +17,21 @@ func (r *replica) ready() bool {
 	for !r.dead && r.node.HasReady() {
 		any = true
 		rd := r.node.Ready()
-		if rd.SoftState != nil {
-			r.follow(rd.SoftState)
+		r.follow(&rd)
+		// Messages for followers speak of entries that are to be stored, so these come into the window first.
+		var entries []wal.Entry
+		for _, m := range rd.Messages {
+			if m.GetTo() == raft.LocalAppendThread {
+				entries = r.enter(m.GetEntries())
+			}
+		}
+		if len(rd.ReadStates) > 0 {
+			r.confirm(rd.ReadStates)
 		}
 		for _, m := range rd.Messages {
 			switch m.GetTo() {
 			case raft.LocalAppendThread:
-				r.store(m)
+				r.store(m, entries)
 			case raft.LocalApplyThread:
 				r.apply(m.GetEntries())
 				r.deliver(m.GetResponses())
@@ -33,14 +43,44 @@ func (r *replica) ready() bool {
 	return any
 }
 
-// follow notes who leads.
-func (r *replica) follow(s *raft.SoftState) {
-	r.leader = s.Lead
-	r.leading = s.RaftState == raft.StateLeader
-	if r.serving && !r.leading {
-		r.serving = false
+// follow notes the term and who leads.
+func (r *replica) follow(rd *raft.Ready) {
+	term := r.term
+	if !raft.IsEmptyHardState(rd.HardState) {
+		r.term = rd.HardState.GetTerm()
 	}
-	r.publishStatus(false)
+	if rd.SoftState == nil && r.term == term {
+		return
+	}
+	if r.term != term {
+		r.reads.sent = 0
+	}
+	if s := rd.SoftState; s != nil {
+		led := r.leading
+		r.leader, r.leading = s.Lead, s.RaftState == raft.StateLeader
+		switch {
+		case led && !r.leading:
+			r.stepDown()
+		case !led && r.leading:
+			r.lead()
+		}
+		if r.leader != raft.None {
+			r.seeking = seeking{}
+			r.retryFlights(0)
+		}
+	}
+	r.publishStatus()
+}
+
+// stepDown ends what belongs to a term of leadership. What was proposed keeps waiting for its fate.
+func (r *replica) stepDown() {
+	r.serving, r.transferring = false, false
+	r.abandonLagging()
+	for _, p := range r.order {
+		if p != nil && !mutant.On("shard-appended-survives-step-down") {
+			p.lead = appended{settings: p.lead.settings}
+		}
+	}
 }
 
 // stored is the answer of the write-ahead log to one append.
@@ -51,16 +91,15 @@ type stored struct {
 	err  error
 }
 
-// store appends entries and hard state to the write-ahead log.
-func (r *replica) store(m *raftpb.Message) {
-	r.term = max(r.term, m.GetTerm())
+// store appends entries, which are in the window already, and hard state to the write-ahead log.
+func (r *replica) store(m *raftpb.Message, entries []wal.Entry) {
 	hard := r.window.hard
 	if m.GetTerm() != 0 || m.GetVote() != 0 || m.GetCommit() != 0 {
 		hard = wal.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}
 	}
 	voted := hard.Term != r.window.hard.Term || hard.Vote != r.window.hard.Vote
 	r.window.hard = hard
-	if len(m.GetEntries()) == 0 && !voted {
+	if len(entries) == 0 && !voted {
 		// A new commit index need not be durable: it goes with the next append. Responses wait for the appends before.
 		if n := len(r.storing); n > 0 {
 			r.storing[n-1].then = append(r.storing[n-1].then, m.GetResponses()...)
@@ -69,7 +108,7 @@ func (r *replica) store(m *raftpb.Message) {
 		}
 		return
 	}
-	s := &stored{entries: r.enter(m.GetEntries()), then: m.GetResponses()}
+	s := &stored{entries: entries, then: m.GetResponses()}
 	r.storing = append(r.storing, s)
 	if r.o.Wrote != nil {
 		n := 0
@@ -102,10 +141,15 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 	out := make([]wal.Entry, len(entries))
 	for i, e := range entries {
 		s := slot{entry: e}
-		if len(e.GetData()) > 0 && len(r.proposed) > 0 {
+		switch {
+		case len(e.GetData()) == 0:
+		case len(r.proposed) > 0:
 			p := r.proposed[0]
 			r.proposed = r.proposed[1:]
 			s.payload, s.waits = p.payload, p.waits
+		default:
+			s.payload = r.unstash(e.GetIndex(), e.GetTerm())
+			r.flying += s.payload.Size()
 		}
 		r.window.append(s)
 		out[i] = wal.Entry{
@@ -183,9 +227,22 @@ func (r *replica) send(m *raftpb.Message) {
 		return
 	}
 	var carried []Carried
-	for _, e := range m.GetEntries() {
-		s := r.window.slot(e.GetIndex())
-		carried = append(carried, Carried{Payload: s.payload, At: s.at})
+	switch m.GetType() {
+	case raftpb.MsgApp:
+		for _, e := range m.GetEntries() {
+			c, ok := r.window.carried(e)
+			if !ok { // another leader's entry is there by now, or it was let go of
+				r.node.ReportUnreachable(m.GetTo())
+				return
+			}
+			carried = append(carried, c)
+		}
+	case raftpb.MsgHeartbeat:
+		if c := m.GetContext(); len(c) == 8 {
+			r.reads.sent = max(r.reads.sent, binary.LittleEndian.Uint64(c))
+		}
 	}
-	r.o.Peers.Send(r.id, m, carried)
+	if !r.o.Peers.Send(r.id, r.nodeOf(m.GetTo()), m, carried) && m.GetType() == raftpb.MsgApp {
+		r.node.ReportUnreachable(m.GetTo())
+	}
 }

@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"slices"
+	"sort"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -15,15 +16,18 @@ import (
 // append messages what is durable.
 //
 // An entry's payload stays in its slot until the entry is applied; after that a slow peer is served from the write-ahead
-// log.
+// log. A shard with several replicas keeps applied entries for slow followers, as long as the write-ahead log does and
+// their descriptors do not take too much memory.
 type window struct {
-	hard     wal.HardState
-	replicas []uint64
+	hard   wal.HardState
+	voters []uint64
 	// slots[head:] hold the entries from first on; before is the term of the entry before it.
 	slots  []slot
 	head   int
 	first  uint64
 	before uint64
+	// memory and bytes are those of the entry before the first.
+	memory, bytes uint64
 }
 
 // slot is one entry with what belongs to it.
@@ -32,7 +36,17 @@ type slot struct {
 	payload wal.Payload
 	at      wal.Location
 	waits   []waiting
+	// memory and bytes are the sizes of all entries up to this one since the window was made: in memory, without the
+	// payload, and in the write-ahead log.
+	memory, bytes uint64
 }
+
+const (
+	// mostMemory bounds what the window keeps of applied entries, in bytes of memory; slotMemory is about what an entry
+	// takes besides its data.
+	mostMemory = 8 << 20
+	slotMemory = 256
+)
 
 // slot returns the slot of an index in the window.
 func (w *window) slot(index uint64) *slot { return &w.slots[w.head+int(index-w.first)] }
@@ -54,14 +68,61 @@ func (w *window) append(s slot) {
 	if s.entry.GetIndex() != w.last()+1 {
 		panic(fmt.Sprintf("shard: entry %d appended after %d", s.entry.GetIndex(), w.last()))
 	}
+	s.memory, s.bytes = w.sums()
+	s.memory += uint64(len(s.entry.GetData())) + slotMemory
+	s.bytes += uint64(len(s.entry.GetData())+s.payload.Size()+s.at.Size()) + entryOverhead
 	w.slots = append(w.slots, s)
+}
+
+// sums are memory and bytes up to the last entry.
+func (w *window) sums() (memory, bytes uint64) {
+	if len(w.slots) == w.head {
+		return w.memory, w.bytes
+	}
+	s := &w.slots[len(w.slots)-1]
+	return s.memory, s.bytes
+}
+
+// excess is the last index that must be forgotten so that the rest takes no more memory than it may.
+func (w *window) excess() uint64 {
+	memory, _ := w.sums()
+	if memory-w.memory <= mostMemory {
+		return 0
+	}
+	slots := w.slots[w.head:]
+	n := sort.Search(len(slots), func(i int) bool { return memory-slots[i].memory <= mostMemory })
+	return w.first + uint64(n)
+}
+
+// tail is the last index before the entries, up to and with the given one, that take no more than so many bytes in the
+// write-ahead log.
+func (w *window) tail(upTo, bytes uint64) uint64 {
+	if upTo < w.first {
+		return upTo
+	}
+	slots := w.slots[w.head : w.head+int(upTo-w.first)+1]
+	sum := slots[len(slots)-1].bytes
+	n := sort.Search(len(slots), func(i int) bool { return sum-slots[i].bytes <= bytes })
+	return w.first + uint64(n)
+}
+
+// carried returns the payload of an entry for a peer; false when the window does not hold the entry any more.
+func (w *window) carried(e *raftpb.Entry) (Carried, bool) {
+	if e.GetIndex() < w.first || e.GetIndex() > w.last() {
+		return Carried{}, false
+	}
+	s := w.slot(e.GetIndex())
+	if s.entry.GetTerm() != e.GetTerm() {
+		return Carried{}, false
+	}
+	return Carried{Payload: s.payload, At: s.at}, true
 }
 
 // forget moves the window's start behind an index, which must be applied.
 func (w *window) forget(index uint64) {
 	for w.first <= index && w.head < len(w.slots) {
 		s := &w.slots[w.head]
-		w.before = s.entry.GetTerm()
+		w.before, w.memory, w.bytes = s.entry.GetTerm(), s.memory, s.bytes
 		*s = slot{}
 		w.head++
 		w.first++
@@ -80,7 +141,7 @@ func (w *window) forget(index uint64) {
 func (w *window) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	hard := w.hard
 	return &raftpb.HardState{Term: &hard.Term, Vote: &hard.Vote, Commit: &hard.Commit},
-		&raftpb.ConfState{Voters: slices.Clone(w.replicas)}, nil
+		&raftpb.ConfState{Voters: slices.Clone(w.voters)}, nil
 }
 
 // Entries implements raft.Storage.

@@ -1,0 +1,153 @@
+package shard
+
+import (
+	"go.etcd.io/raft/v3"
+)
+
+const (
+	// seekAgain is how many ticks a campaign has until the next attempt; each rank waits two ticks longer.
+	seekAgain = 3
+	seekRank  = 2
+	// mostSeeks is how often a replica campaigns after a suspicion before it goes back to raft's own timeouts.
+	mostSeeks = 10
+)
+
+// seeking are campaigns out of turn: after the leader's node was suspected, and of the preferred leader of a new shard.
+type seeking struct {
+	// left is how many attempts there are to come, in the ticks until the next.
+	left, in int
+}
+
+// tick is a tick of raft's clock.
+type tick struct{}
+
+func (tick) happen(r *replica) {
+	if r.dead || r.retired != "" || r.alone() {
+		return
+	}
+	r.ticks++
+	if r.resting {
+		return
+	}
+	r.node.Tick()
+	for _, f := range r.reads.flights {
+		f.age++
+	}
+	r.retryFlights(retryReads)
+	if r.seeking.left > 0 {
+		if r.seeking.in--; r.seeking.in <= 0 {
+			r.seek()
+		}
+	}
+	if r.transferring && r.node.BasicStatus().LeadTransferee == raft.None {
+		r.transferring = false
+	}
+	r.measure()
+	r.rest()
+	r.publishProgress()
+}
+
+// seek campaigns unless there is a leader.
+func (r *replica) seek() {
+	if r.leader != raft.None {
+		r.seeking = seeking{}
+		return
+	}
+	r.seeking.left--
+	r.seeking.in = seekAgain + seekRank*r.rank()
+	_ = r.node.Campaign()
+}
+
+// rank is this replica's place among the members that are not suspected.
+func (r *replica) rank() int {
+	rank := 0
+	for _, o := range r.o.Members {
+		if o.Replica == r.o.Replica {
+			break
+		}
+		if m := r.member(o.Replica); !m.suspected {
+			rank++
+		}
+	}
+	return rank
+}
+
+type suspect int32
+
+func (s suspect) happen(r *replica) {
+	m := r.memberOn(int32(s))
+	if r.dead || m == nil {
+		return
+	}
+	m.suspected = true
+	r.wake(nil)
+	if r.leading {
+		r.node.ReportUnreachable(m.Replica)
+		r.measure()
+		return
+	}
+	if r.leader != m.Replica {
+		return
+	}
+	// Without this, the lease of a leader that was heard of a moment ago makes the others ignore pre-votes.
+	_ = r.node.ForgetLeader()
+	r.leader = raft.None
+	r.seeking = seeking{left: mostSeeks, in: seekRank * r.rank()}
+	if r.seeking.in == 0 {
+		r.seek()
+	}
+}
+
+type heard int32
+
+func (h heard) happen(r *replica) {
+	m := r.memberOn(int32(h))
+	if r.dead || m == nil {
+		return
+	}
+	m.suspected = false
+	r.wake(nil)
+	r.measure()
+}
+
+type unreachable int32
+
+func (u unreachable) happen(r *replica) {
+	m := r.memberOn(int32(u))
+	if r.dead || m == nil || !r.leading {
+		return
+	}
+	r.wake(nil)
+	r.node.ReportUnreachable(m.Replica)
+}
+
+type campaign struct{}
+
+func (campaign) happen(r *replica) {
+	if r.dead || r.retired != "" {
+		return
+	}
+	r.wake(nil)
+	_ = r.node.Campaign()
+}
+
+type transfer int32
+
+func (t transfer) happen(r *replica) {
+	if r.dead || !r.serving || r.alone() {
+		return
+	}
+	r.measure()
+	var to *member
+	for _, m := range r.members {
+		if m.inSync && (t < 0 || m.Node == int32(t)) && (to == nil || m.match > to.match) {
+			to = m
+		}
+	}
+	if to == nil {
+		return
+	}
+	r.wake(nil)
+	r.transferring = true
+	r.node.TransferLeader(to.Replica)
+}
