@@ -22,7 +22,7 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair or failover")
+		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle or failover")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "produce", "consume", "latency", "topics":
@@ -31,6 +31,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runFloor(ctx, rest)
 	case "pair":
 		return runPair(ctx, rest)
+	case "idle":
+		return runIdle(ctx, rest)
 	case "failover":
 		return runFailover(ctx, rest)
 	case "send-frames": // the child process of the floor
@@ -40,7 +42,7 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		return sendFrames(rest[0], frames)
 	default:
-		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair or failover", name)
+		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle or failover", name)
 	}
 }
 
