@@ -94,8 +94,8 @@ type Options struct {
 	SmallQueueBytes int // 8 MiB
 	// MaxFrameBytes bounds a frame: an entry with its payload, or an answer.
 	MaxFrameBytes int // 128 MiB
-	// Calls and BulkCalls are how many calls of one peer run at once on the control and the bulk stream. As many
-	// again wait; more are refused.
+	// Calls and BulkCalls are how many calls of one peer are served at once on the control and the bulk stream; more
+	// are refused. An answer that is not sent yet counts.
 	Calls     int // 64
 	BulkCalls int // 8
 }

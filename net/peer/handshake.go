@@ -1,0 +1,189 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+)
+
+const (
+	dialTimeout      = time.Second
+	handshakeTimeout = 2 * time.Second
+	// maxReason bounds the text of a refusal.
+	maxReason = 512
+)
+
+var (
+	errSecret  = errors.New("the cluster secret there is another one")
+	errRefused = errors.New("refused")
+)
+
+// tell sends a message before frames begin.
+func tell(c host.Conn, kind uint8, rest []byte) ([]byte, error) {
+	b := envelope(kind, rest)
+	_, err := c.Send(host.Part{Bytes: b})
+	return b, err
+}
+
+// hear reads a message before frames begin, not a byte more, and wants it to be of a kind. A refusal is an error.
+func hear(c host.Conn, want uint8) ([]byte, error) {
+	b := make([]byte, envelopeSize, 256)
+	if _, err := io.ReadFull(c, b); err != nil {
+		return nil, err
+	}
+	kind, size, err := openEnvelope(b)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, make([]byte, size)...)
+	if _, err := io.ReadFull(c, b[envelopeSize:]); err != nil {
+		return nil, err
+	}
+	switch kind {
+	case want:
+		return b, nil
+	case noteRefusal:
+		return nil, fmt.Errorf("%w: %s", errRefused, b[envelopeSize:])
+	}
+	return nil, fmt.Errorf("%w: message %d when %d was due", errMalformed, kind, want)
+}
+
+// refuse tells the peer why, if it listens.
+func refuse(c host.Conn, why error) {
+	text := why.Error()
+	_, _ = tell(c, noteRefusal, []byte(text[:min(len(text), maxReason)]))
+}
+
+func (l *Links) deadlines(c host.Conn, t host.Instant) {
+	c.SetReadDeadline(t)
+	c.SetSendDeadline(t)
+}
+
+func (l *Links) newGreeting(s stream, target int32, v uint16) (*greeting, error) {
+	g := &greeting{version: v, oldest: oldest, stream: s, hello: *l.self.Load(), target: target}
+	if _, err := io.ReadFull(l.host.Secure, g.nonce[:]); err != nil {
+		return nil, fmt.Errorf("draw a nonce: %w", err)
+	}
+	return g, nil
+}
+
+// greet is the dialler's side of the handshake.
+func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) (*vitals, error) {
+	l.deadlines(c, l.host.Clock.Now().Add(handshakeTimeout))
+	mine, err := l.newGreeting(s, node, version)
+	if err != nil {
+		return nil, err
+	}
+	opening, err := tell(c, noteOpening, mine.encode())
+	if err != nil {
+		return nil, err
+	}
+	reply, err := hear(c, noteReply)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := decodeGreeting(reply[envelopeSize:])
+	if err != nil {
+		return nil, err
+	}
+	if theirs.version < oldest || theirs.version > version || theirs.stream != s {
+		return nil, fmt.Errorf("%w: reply with version %d, stream %d", errMalformed, theirs.version, theirs.stream)
+	}
+	if _, err := tell(c, noteProof, proof(l.options.Secret, roleDialer, opening, reply)); err != nil {
+		return nil, err
+	}
+	verdict, err := hear(c, noteVerdict)
+	if err != nil {
+		return nil, err
+	}
+	if !proven(l.options.Secret, roleListener, opening, reply, verdict[envelopeSize:]) {
+		return nil, errSecret
+	}
+	v, err := l.admit(theirs.hello, &node, c.Identity(), id, s)
+	if err != nil {
+		refuse(c, err)
+		return nil, err
+	}
+	if _, err := tell(c, noteBegin, nil); err != nil {
+		return nil, err
+	}
+	l.deadlines(c, host.Never)
+	return v, nil
+}
+
+// welcome is the listener's side of the handshake.
+func (l *Links) welcome(c host.Conn, id uint64) (Hello, stream, *vitals, error) {
+	l.deadlines(c, l.host.Clock.Now().Add(handshakeTimeout))
+	opening, err := hear(c, noteOpening)
+	if err != nil {
+		return Hello{}, 0, nil, err
+	}
+	theirs, err := decodeGreeting(opening[envelopeSize:])
+	if err != nil {
+		return Hello{}, 0, nil, err
+	}
+	v, err := l.examine(c, id, &theirs, opening)
+	if err == nil {
+		_, err = hear(c, noteBegin)
+	}
+	l.deadlines(c, host.Never)
+	return theirs.hello, theirs.stream, v, err
+}
+
+// examine lets a dialler prove who it is, and tells it the verdict.
+func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte) (*vitals, error) {
+	chosen, err := agree(theirs)
+	if err != nil {
+		refuse(c, err)
+		return nil, err
+	}
+	mine, err := l.newGreeting(theirs.stream, theirs.hello.Node, chosen)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := tell(c, noteReply, mine.encode())
+	if err != nil {
+		return nil, err
+	}
+	got, err := hear(c, noteProof)
+	if err != nil {
+		return nil, err
+	}
+	if !proven(l.options.Secret, roleDialer, opening, reply, got[envelopeSize:]) {
+		refuse(c, errSecret)
+		return nil, errSecret
+	}
+	if self := mine.hello.Node; theirs.target != self {
+		err := fmt.Errorf("this is node %d, not %d", self, theirs.target)
+		refuse(c, err)
+		return nil, err
+	}
+	v, err := l.admit(theirs.hello, nil, c.Identity(), id, theirs.stream)
+	if err != nil {
+		refuse(c, err)
+		return nil, err
+	}
+	_, err = tell(c, noteVerdict, proof(l.options.Secret, roleListener, opening, reply))
+	return v, err
+}
+
+// admit asks whether a peer that has proven to know the secret may be who it says. dialled is the node that this one
+// wanted to reach, nil when it was reached.
+func (l *Links) admit(h Hello, dialled *int32, identity string, id uint64, s stream) (*vitals, error) {
+	if err := contradicts(h, l.self.Load().Node, dialled, l.options.Certified, identity); err != nil {
+		return nil, err
+	}
+	g := &greeted{id: id, hello: h, outbound: dialled != nil, stream: s, result: host.NewFuture[verdict](l.host.Tasks)}
+	if !l.events.Post(g) {
+		return nil, host.ErrClosed
+	}
+	v := g.result.Get()
+	if v.err != nil && mutant.On("peer-refused-admitted") && v.vitals != nil {
+		return v.vitals, nil
+	}
+	return v.vitals, v.err
+}

@@ -1,0 +1,396 @@
+package peer
+
+import (
+	"errors"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/node/host"
+	"millrace/node/host/mutant"
+)
+
+// peer is what is sent to one node.
+type peer struct {
+	node    int32
+	addr    *host.Snapshot[string]
+	streams [streams]*sender
+}
+
+// outgoing waits to be sent: a raft message, a note or a call.
+type outgoing struct {
+	message Message
+	note    []byte
+	kind    uint8
+	call    *call
+	size    int
+}
+
+// sender keeps one stream to a node: it dials, sends what waits, and dials again.
+type sender struct {
+	l      *Links
+	peer   *peer
+	node   int32
+	stream stream
+	limit  int64
+	queue  *host.Queue[outgoing]
+	waiter host.Waiter
+	bytes  *host.Counter // that wait or are being sent
+	ready  *host.Counter // 1 while there is a connection
+	stop   *host.Counter
+	kicks  *host.Counter // reasons to dial at once
+
+	// Of its task.
+	framer framer
+	batch  []outgoing
+	loaded []*host.Buffer
+	lastID uint64
+}
+
+func newPeer(l *Links, a Address) *peer {
+	t := l.host.Tasks
+	p := &peer{node: a.Node, addr: host.NewSnapshot(t, &a.Addr)}
+	for i := range p.streams {
+		s := &sender{
+			l: l, peer: p, node: a.Node, stream: stream(i), limit: int64(l.options.SmallQueueBytes), waiter: t.NewWaiter(),
+			bytes: host.NewCounter(t), ready: host.NewCounter(t), stop: host.NewCounter(t), kicks: host.NewCounter(t),
+		}
+		if s.stream == streamAppend {
+			s.limit = int64(l.options.QueueBytes)
+		}
+		s.queue = host.NewQueue[outgoing](t, 1<<30, s.waiter)
+		p.streams[i] = s
+	}
+	return p
+}
+
+func (s *sender) kick() {
+	s.kicks.Add(1)
+	s.waiter.Wake()
+}
+
+// put queues something, unless nothing can be sent or too much waits. What is larger than the bound may wait alone.
+func (s *sender) put(o outgoing) bool {
+	if s.ready.Load() == 0 {
+		return false
+	}
+	n := int64(o.size)
+	if waits := s.bytes.Add(n); waits > s.limit && waits != n {
+		s.bytes.Add(-n)
+		return false
+	}
+	for _, p := range o.message.Payloads {
+		for _, b := range p.Holds {
+			b.Retain()
+		}
+	}
+	if !s.queue.Post(o) {
+		s.release(&o)
+		return false
+	}
+	return true
+}
+
+// release gives back what something that was put holds.
+func (s *sender) release(o *outgoing) {
+	for _, p := range o.message.Payloads {
+		for _, b := range p.Holds {
+			b.Release()
+		}
+	}
+	s.bytes.Add(-int64(o.size))
+}
+
+// The time between dials: it doubles from one to the other.
+const (
+	shortPause = 20 * time.Millisecond
+	longPause  = 500 * time.Millisecond
+)
+
+// run is the task of a stream.
+func (s *sender) run() {
+	pause := shortPause
+	for s.stop.Load() == 0 {
+		kicks := s.kicks.Load()
+		until := host.Never // the control stream kicks the others when it is there
+		if s.stream == streamControl || s.peer.streams[streamControl].ready.Load() != 0 {
+			begun, err := s.connect()
+			if begun {
+				pause = shortPause
+			}
+			if err != nil && !errors.Is(err, host.ErrClosed) {
+				s.l.host.Log.Debug("link to a peer", "peer", s.node, "stream", s.stream, "error", err)
+			}
+			until = s.l.host.Clock.Now().Add(pause/2 + time.Duration(s.l.host.Random.Uint64("peer-pause")%uint64(pause/2)))
+			pause = min(2*pause, longPause)
+		}
+		s.clear()
+		for s.stop.Load() == 0 && s.kicks.Load() == kicks && s.waiter.WaitUntil(until) {
+			s.clear()
+		}
+	}
+	s.clear()
+}
+
+// connect dials and sends until the connection ends; begun says that there was one.
+func (s *sender) connect() (begun bool, err error) {
+	l := s.l
+	addr := *s.peer.addr.Load()
+	c, err := l.options.Transport.Dial(addr, l.host.Clock.Now().Add(dialTimeout))
+	if err != nil {
+		return false, err
+	}
+	id := l.track(c)
+	v, err := l.greet(c, id, s.node, s.stream)
+	if err == nil {
+		begun = true
+		err = s.serve(c, id, v)
+	} else if s.stop.Load() == 0 {
+		l.events.Post(refused{addr, err})
+	}
+	c.Close()
+	l.events.Post(ended{id})
+	return begun, err
+}
+
+// serve sends what waits until the connection ends.
+func (s *sender) serve(c host.Conn, id uint64, v *vitals) error {
+	l := s.l
+	a := newAnswers(l, s, c, v)
+	if !l.start("peer-answers", a.run) {
+		return host.ErrClosed
+	}
+	s.ready.Add(1)
+	l.events.Post(joined{id})
+	if s.stream == streamControl {
+		s.peer.streams[streamAppend].kick()
+		s.peer.streams[streamBulk].kick()
+	}
+	err := s.send(c, a)
+	s.ready.Add(-1)
+	c.Close()
+	a.ended.Get()
+	return err
+}
+
+func (s *sender) send(c host.Conn, a *answers) error {
+	l := s.l
+	quietUntil := l.host.Clock.Now()
+	for {
+		var more bool
+		s.batch, more = s.queue.Drain(s.batch[:0])
+		switch {
+		case !more || s.stop.Load() != 0:
+			s.abort(s.batch)
+			return host.ErrClosed
+		case a.over.Load() != 0:
+			s.abort(s.batch)
+			return host.ErrReset
+		case len(s.batch) > 0:
+			if err := s.sendAll(c, a); err != nil {
+				return err
+			}
+			quietUntil = l.host.Clock.Now().Add(l.options.Ping)
+		case s.stream != streamControl:
+			s.waiter.Wait()
+		case !s.waiter.WaitUntil(quietUntil):
+			s.framer.ping()
+			if err := s.flush(c); err != nil {
+				return err
+			}
+			quietUntil = l.host.Clock.Now().Add(l.options.Ping)
+		}
+	}
+}
+
+// sendUpTo is about how much one Send takes.
+const sendUpTo = 1 << 20
+
+// sendAll sends the batch, heartbeats first.
+func (s *sender) sendAll(c host.Conn, a *answers) error {
+	s.beats()
+	done := 0
+	for i := range s.batch {
+		s.add(&s.batch[i], a)
+		if s.framer.size+s.framer.bytes < sendUpTo && i < len(s.batch)-1 {
+			continue
+		}
+		if err := s.flush(c); err != nil {
+			s.abort(s.batch[done:])
+			return err
+		}
+		for ; done <= i; done++ {
+			s.release(&s.batch[done])
+			s.batch[done] = outgoing{}
+		}
+	}
+	return nil
+}
+
+// beats packs the heartbeats of the batch into one item.
+func (s *sender) beats() {
+	start, n := 0, 0
+	for i := range s.batch {
+		m := &s.batch[i].message
+		if m.Raft == nil || !isBeat(m.Raft) {
+			continue
+		}
+		if n == 0 {
+			b := s.framer.begin(packUpTo)
+			start = len(b)
+			s.framer.heads = append(b, itemBeats, 0, 0, 0, 0, 0, 0, 0)
+		}
+		n++
+		s.framer.heads = appendBeat(s.framer.heads, m.Shard, m.Raft)
+	}
+	if n > 0 {
+		s.framer.heads = endItem(s.framer.heads, start)
+	}
+}
+
+// add puts one thing of the batch into a frame.
+func (s *sender) add(o *outgoing, a *answers) {
+	switch {
+	case o.call != nil:
+		s.lastID++
+		if !a.calls.Post(asked{s.lastID, o.call}) {
+			o.call.answer.Set(reply{err: ErrNotConnected})
+			o.call = nil
+			return
+		}
+		s.framer.heads = appendCall(s.framer.begin(callSize+len(o.note)), o.kind, s.lastID, s.left(o.call), o.note)
+		o.call = nil // from now on it is answered by the task that reads
+	case o.message.Raft == nil:
+		s.framer.heads = appendNote(s.framer.begin(itemSize+len(o.note)), o.kind, o.note)
+	case isBeat(o.message.Raft):
+	default:
+		s.addMessage(o)
+	}
+}
+
+// left is the time until a call is late.
+func (s *sender) left(c *call) time.Duration {
+	if c.deadline == host.Never {
+		return 0
+	}
+	return max(1, c.deadline.Sub(s.l.host.Clock.Now()))
+}
+
+func (s *sender) addMessage(o *outgoing) {
+	m := &o.message
+	if err := s.load(m); err != nil && !mutant.On("peer-payload-missing") {
+		s.l.host.Log.Warn("a payload for a peer cannot be read", "peer", s.node, "shard", m.Shard, "error", err)
+		s.l.handler.Dropped(s.node, m.Shard, m.Raft)
+		m.Raft = nil
+		return
+	}
+	s.framer.heads = appendMessage(s.framer.begin(o.size), m.Shard, m.Raft, m.Payloads)
+	for i := range m.Payloads {
+		s.framer.carry(m.Payloads[i].Parts, m.Payloads[i].Sums)
+	}
+}
+
+// load brings the payloads that are not in memory.
+func (s *sender) load(m *Message) error {
+	for i := range m.Payloads {
+		p := &m.Payloads[i]
+		if p.Load == nil || p.Size == 0 {
+			continue
+		}
+		b, err := p.Load()
+		if err == nil && len(b.Bytes()) != p.Size {
+			b.Release()
+			err = errors.New("it has another length")
+		}
+		if err != nil {
+			p.Size, p.Parts, p.Sums = 0, nil, nil
+			return err
+		}
+		s.loaded = append(s.loaded, b)
+		p.Parts, p.Sums = [][]byte{b.Bytes()}, nil
+	}
+	return nil
+}
+
+// slowest is the rate, in bytes a second, below which a peer that takes what is sent is given up, stalled the time that
+// it has besides.
+const (
+	slowest = 64 << 10
+	stalled = 5 * time.Second
+)
+
+func sendTimeout(bytes int) time.Duration { return stalled + time.Duration(bytes)*time.Second/slowest }
+
+// flush sends the frames that were built.
+func (s *sender) flush(c host.Conn) error {
+	s.framer.end(0)
+	var err error
+	if s.framer.size > 0 {
+		c.SetSendDeadline(s.l.host.Clock.Now().Add(sendTimeout(s.framer.size)))
+		_, err = c.Send(s.framer.parts...)
+	}
+	s.framer.reset()
+	for i, b := range s.loaded {
+		b.Release()
+		s.loaded[i] = nil
+	}
+	s.loaded = s.loaded[:0]
+	return err
+}
+
+// clear drops what waits.
+func (s *sender) clear() {
+	s.batch, _ = s.queue.Drain(s.batch[:0])
+	s.abort(s.batch)
+}
+
+// abort drops what was to be sent, and says so.
+func (s *sender) abort(batch []outgoing) {
+	for i := range batch {
+		o := &batch[i]
+		switch {
+		case o.call != nil:
+			o.call.answer.Set(reply{err: ErrNotConnected})
+		case o.message.Raft != nil && !mutant.On("peer-drop-not-reported"):
+			s.l.handler.Dropped(s.node, o.message.Shard, o.message.Raft)
+		}
+		s.release(o)
+		batch[i] = outgoing{}
+	}
+}
+
+// Send hands over a raft message and never blocks. It returns false when the message is dropped: there is no
+// connection, too much waits already, or it cannot travel. The payloads' Holds are retained for as long as they are
+// needed; the message and the slice of its payloads belong to the links from then on.
+func (l *Links) Send(node int32, m Message) bool {
+	s, travels := streamOf(m.Raft.GetType())
+	p := l.peer(node)
+	entries := m.Raft.GetEntries()
+	if !travels || p == nil || len(m.Payloads) != len(entries) && (len(m.Payloads) != 0 || m.Raft.GetType() == raftpb.MsgApp) {
+		return false
+	}
+	size := headOf(m.Raft)
+	for i := range m.Payloads {
+		size += m.Payloads[i].Size
+	}
+	if size > l.options.MaxFrameBytes {
+		l.host.Log.Error("a message is larger than a frame may be", "peer", node, "shard", m.Shard, "bytes", size)
+		return false
+	}
+	return p.streams[s].put(outgoing{message: m, size: size})
+}
+
+// Tell sends a note on the control stream and never blocks; false means that it is dropped. note must not change.
+func (l *Links) Tell(node int32, kind uint8, note []byte) bool {
+	p := l.peer(node)
+	if p == nil || len(note) > l.options.SmallQueueBytes {
+		return false
+	}
+	return p.streams[streamControl].put(outgoing{note: note, kind: kind, size: itemSize + len(note)})
+}
+
+// Connected says that messages to the node have a connection to leave by.
+func (l *Links) Connected(node int32) bool {
+	p := l.peer(node)
+	return p != nil && p.streams[streamControl].ready.Load() != 0
+}
