@@ -63,6 +63,7 @@ func (s *session) rootCommand() *cobra.Command {
 		s.produceCommand(),
 		s.consumeCommand(),
 		s.simCommand(),
+		s.chaosCommand(),
 		s.checkCommand(),
 		s.versionCommand(),
 	)

@@ -195,7 +195,7 @@ func (b *Broker) Ended() bool {
 // Kill ends the process with SIGKILL and returns when it is gone.
 func (b *Broker) Kill() error { return b.end(syscall.SIGKILL) }
 
-// Stop asks the process to end with SIGTERM and returns when it is gone.
+// Stop asks the process to end with SIGTERM and returns when it is gone. One that has to be killed in the end is an error.
 func (b *Broker) Stop() error { return b.end(syscall.SIGTERM) }
 
 func (b *Broker) end(sig syscall.Signal) error {
@@ -214,8 +214,10 @@ func (b *Broker) end(sig syscall.Signal) error {
 	select {
 	case <-b.exited:
 	case <-time.After(30 * time.Second):
-		b.proc.Process.Kill()
+		b.proc.Process.Kill() //nolint:errcheck // it may be gone by now
 		<-b.exited
+		b.proc = nil
+		return fmt.Errorf("%s did not end within 30 s of %v\n%s", b.Name, sig, b.LogTail())
 	}
 	b.proc = nil
 	return nil
