@@ -18,9 +18,14 @@ const (
 )
 
 var (
-	errSecret  = errors.New("the cluster secret there is another one")
-	errRefused = errors.New("refused")
+	errNotAdmitted = errors.New("this node refuses")
+	errSecret      = errors.New("the cluster secrets of the two nodes differ")
 )
+
+// refusedError is the reason for which a peer refused.
+type refusedError string
+
+func (e refusedError) Error() string { return "the peer refuses: " + string(e) }
 
 // tell sends a message before frames begin.
 func tell(c host.Conn, kind uint8, rest []byte) ([]byte, error) {
@@ -47,7 +52,7 @@ func hear(c host.Conn, want uint8) ([]byte, error) {
 	case want:
 		return b, nil
 	case noteRefusal:
-		return nil, fmt.Errorf("%w: %s", errRefused, b[envelopeSize:])
+		return nil, refusedError(b[envelopeSize:])
 	}
 	return nil, fmt.Errorf("%w: message %d when %d was due", errMalformed, kind, want)
 }
@@ -106,7 +111,7 @@ func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) (*vitals, er
 	v, err := l.admit(theirs.hello, &node, c.Identity(), id, s)
 	if err != nil {
 		refuse(c, err)
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotAdmitted, err)
 	}
 	if _, err := tell(c, noteBegin, nil); err != nil {
 		return nil, err
@@ -169,6 +174,14 @@ func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte
 	}
 	_, err = tell(c, noteVerdict, proof(l.options.Secret, roleListener, opening, reply))
 	return v, err
+}
+
+// complain says that there is no connection with a node, if it is known, and why.
+func (l *Links) complain(node int32, who string, err error) {
+	if reason, ok := errors.AsType[refusedError](err); ok {
+		l.handler.Refused(node, string(reason))
+	}
+	l.events.Post(refused{who, err})
 }
 
 // admit asks whether a peer that has proven to know the secret may be who it says. dialled is the node that this one

@@ -136,6 +136,7 @@ type counts struct {
 	up                       bool
 	ups                      int
 	hello                    Hello
+	refused                  string
 	highest                  map[raftpb.MessageType]uint64
 }
 
@@ -187,6 +188,12 @@ func (w *witness) Admit(h Hello) error {
 		return w.admit(h)
 	}
 	return nil
+}
+
+func (w *witness) Refused(node int32, reason string) {
+	w.mu.Lock()
+	w.counts(node).refused = reason
+	w.mu.Unlock()
 }
 
 func (w *witness) Receive(from int32, m Message) {

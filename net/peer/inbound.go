@@ -56,7 +56,7 @@ func (l *Links) receive(c host.Conn) {
 		if h.Node != 0 {
 			who = fmt.Sprintf("node %d", h.Node)
 		}
-		l.events.Post(refused{who, err})
+		l.complain(h.Node, who, err)
 	} else {
 		l.events.Post(joined{id})
 		in := &inbound{

@@ -218,7 +218,7 @@ func decodeMessage(b []byte) (Message, error) {
 	return m, nil
 }
 
-// entries reads n entries, which must follow one another. Their data goes into one piece of memory.
+// entries reads n entries; those of a MsgApp must follow its index. Their data goes into one piece of memory.
 func (c *cursor) entries(m *Message, n int) {
 	if n == 0 {
 		return
@@ -234,7 +234,7 @@ func (c *cursor) entries(m *Message, n int) {
 		m.Payloads[i].Size = int(c.u32())
 		at := len(data)
 		data = append(data, c.take(size)...)
-		c.short = c.short || e.kind > raftpb.EntryConfChangeV2 || i > 0 && e.index != all[i-1].index+1
+		c.short = c.short || e.kind > raftpb.EntryConfChangeV2 || m.Raft.GetType() == raftpb.MsgApp && e.index != m.Raft.GetIndex()+uint64(i)+1
 		e.e.Term, e.e.Index, e.e.Type = &e.term, &e.index, &e.kind
 		if size > 0 {
 			e.e.Data = data[at:len(data):len(data)]

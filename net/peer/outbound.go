@@ -117,6 +117,10 @@ func (s *sender) run() {
 			begun, err := s.connect()
 			if begun {
 				pause = shortPause
+			} else if _, refused := errors.AsType[refusedError](err); refused || errors.Is(err, errNotAdmitted) {
+				s.clear()
+				s.rest()
+				continue
 			}
 			if err != nil && !errors.Is(err, host.ErrClosed) {
 				s.l.host.Log.Debug("link to a peer", "peer", s.node, "stream", s.stream, "error", err)
@@ -130,6 +134,14 @@ func (s *sender) run() {
 		}
 	}
 	s.clear()
+}
+
+// rest waits before a node is dialled again that has refused, or was refused.
+func (s *sender) rest() {
+	until := s.l.host.Clock.Now().Add(longPause + time.Duration(s.l.host.Random.Uint64("peer-pause")%uint64(longPause/4)))
+	for s.stop.Load() == 0 && s.waiter.WaitUntil(until) {
+		s.clear()
+	}
 }
 
 // connect dials and sends until the connection ends; begun says that there was one.
@@ -146,7 +158,7 @@ func (s *sender) connect() (begun bool, err error) {
 		begun = true
 		err = s.serve(c, id, v)
 	} else if s.stop.Load() == 0 {
-		l.events.Post(refused{addr, err})
+		l.complain(s.node, addr, err)
 	}
 	c.Close()
 	l.events.Post(ended{id})

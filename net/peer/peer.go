@@ -53,6 +53,9 @@ type Handler interface {
 	// Admit returns nil, or why the node is not let in: the peer is told. It is asked in both roles: about who dials,
 	// and about who was dialled.
 	Admit(h Hello) error
+	// Refused says that a peer, in either role, did not let this node in, and why. The reason comes from whoever is at
+	// the other end, which may not have proven to be that peer: that the secrets differ is one of the reasons.
+	Refused(node int32, reason string)
 	// Receive takes a raft message. The Parts of a payload lie in its Holds, which the callee retains if it keeps the
 	// bytes; the rest of the message is the callee's.
 	Receive(from int32, m Message)
