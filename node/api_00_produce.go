@@ -16,9 +16,10 @@ import (
 // produce appends record batches.
 //
 // Versions: 3 is the first that is served (record batches of format 2); 5 answers the log start; 7 allows zstd; 8 names
-// the records at fault; 9 has tagged fields; 10 tells the leader after NOT_LEADER_OR_FOLLOWER; 13 names topics by id.
-// acks=0 is not answered, and a batch that is refused closes the connection, as in Kafka; acks=1 is answered when the
-// batches are durable here, acks=-1 when they are applied, which is after they are durable on a majority.
+// the records at fault; 9 has tagged fields; 10 tells the leader after NOT_LEADER_OR_FOLLOWER, and where it is; 13 names
+// topics by id. acks=0 is not answered, and a batch that is refused closes the connection, as in Kafka; acks=1 is answered
+// when the batches are durable here, acks=-1 when they are applied, which is after they are durable on a majority. What
+// became of a batch that has not been committed when the time is over is not known: REQUEST_TIMED_OUT.
 //
 // Transactional batches are refused with INVALID_TXN_STATE, which is what Kafka says to a batch outside a transaction:
 // there are no transactions here, so there is none that it could be in.
@@ -54,16 +55,17 @@ type producing struct {
 	deadline host.Instant
 	parts    []produced // in the order of the request
 	topics   []wire.ProduceResponseTopicProduceResponse
+	leaders  leaders
 }
 
 // produced is one partition of the request: refused, or pending.
 type produced struct {
+	topic   *catalog.Topic
 	index   int32
 	pending *shard.Pending
 	code    wire.ErrorCode
 	message string
 	records []batch.RecordError
-	epoch   int32
 	bytes   int
 }
 
@@ -84,6 +86,7 @@ func (p *producing) begin(t *wire.ProduceRequestTopicProduceData) {
 		refused.code, refused.message = wire.ErrInvalidTopicException, "Cannot append to internal topic "+topic.Name
 	default:
 		settings = p.call.client.topicConfig(b, p.image, topic)
+		refused.topic = topic
 	}
 	for i := range t.PartitionData {
 		d := &t.PartitionData[i]
@@ -109,8 +112,7 @@ func (p *producing) topic(t *wire.ProduceRequestTopicProduceData) (*catalog.Topi
 // append validates one batch and hands it to its shard.
 func (p *producing) append(part *produced, topic *catalog.Topic, settings *config.Topic, records []byte) {
 	b := p.call.broker
-	at, code := b.set.Lookup(topic.ID, part.index)
-	part.epoch = at.LeaderEpoch
+	at, code := b.cluster.Lookup(topic.ID, part.index)
 	if code != wire.ErrNone {
 		part.code = code
 		return
@@ -208,6 +210,11 @@ func (p *producing) finish() wire.Message {
 	}
 	a := wire.NewProduceResponse()
 	a.Responses = p.topics
+	for _, e := range p.leaders {
+		a.NodeEndpoints = append(a.NodeEndpoints, wire.ProduceResponseNodeEndpoint{
+			NodeId: e.node, Host: e.host, Port: e.port, Rack: text(e.rack),
+		})
+	}
 	return a
 }
 
@@ -235,7 +242,12 @@ func (p *producing) describe(part *produced, a *wire.ProduceResponsePartitionPro
 			BatchIndex: part.records[i].Index, BatchIndexErrorMessage: &part.records[i].Message,
 		})
 	}
-	if part.code == wire.ErrNotLeaderOrFollower {
-		a.CurrentLeader = wire.ProduceResponseLeaderIdAndEpoch{LeaderId: -1, LeaderEpoch: part.epoch}
+	if part.code == wire.ErrNotLeaderOrFollower && p.call.Version >= 10 {
+		b := p.call.broker
+		image := b.set.Catalog()
+		l := b.leadership(b.present(image), part.topic, int(part.index))
+		if p.leaders.add(p.call, image, l.leader) {
+			a.CurrentLeader = wire.ProduceResponseLeaderIdAndEpoch{LeaderId: l.leader, LeaderEpoch: l.epoch}
+		}
 	}
 }

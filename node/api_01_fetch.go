@@ -7,6 +7,7 @@ import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
+	"millrace/node/shard"
 	"millrace/partition"
 )
 
@@ -14,10 +15,11 @@ import (
 // is wrong, or max_wait_ms has passed.
 //
 // Versions: 4 is the first; 5 tells the log start; 7 has sessions (KIP-227); 9 checks the leader epoch the client knows;
-// 11 may name a replica to read from, which is never done here; 12 has tagged fields and checks the epoch of the record
-// before; 13 names topics by id; 15 to 18 concern followers. Whole batches are answered, at least one even when it is
-// larger than the client's limits. The bytes are not copied: the answer refers to segments and cached chunks, which are
-// held until it has been sent.
+// 11 tells the client's rack and lets it read from replicas that do not lead (KIP-392, see fetch_replicas.go); 12 has tagged
+// fields and checks the epoch of the record before; 13 names topics by id; 16 tells who leads, and where it is, to who
+// asked another node or knows an old epoch; 15, 17 and 18 concern replicas. Whole batches are answered, at least one even
+// when it is larger than the client's limits. The bytes are not copied: the answer refers to segments and cached chunks,
+// which are held until it has been sent.
 func (b *Broker) fetch(c *call, q *wire.FetchRequest) wire.Message {
 	a := wire.NewFetchResponse()
 	c.freeFrame()
@@ -28,7 +30,7 @@ func (b *Broker) fetch(c *call, q *wire.FetchRequest) wire.Message {
 		return a
 	}
 	f := fetchRun{
-		broker: b, call: c, committed: q.IsolationLevel == 1, follower: replicaID(q, c.Version) >= 0,
+		broker: b, call: c, committed: q.IsolationLevel == 1, follower: replicaID(q, c.Version) >= 0, rack: q.RackId,
 		maxBytes: min(int64(q.MaxBytes), b.fetchMaxBytes),
 		deadline: c.Arrived.Add(min(time.Duration(max(q.MaxWaitMs, 0))*time.Millisecond, longestPoll)),
 	}
@@ -105,22 +107,32 @@ type fetchRun struct {
 	call               *call
 	committed          bool // isolation level read_committed
 	follower           bool
+	rack               string // of the client
 	maxBytes, minBytes int64
 	deadline           host.Instant
+	image              *catalog.Image
 	items              []fetchItem
 	bytes              int64
+	confirming         confirmations
+	leaders            leaders
 }
 
 // fetchItem is a partition of a fetch with what was found in it so far.
 type fetchItem struct {
-	want *fetchPartition
-	log  *partition.Log // nil when there is none to wait for
+	want  *fetchPartition
+	topic *catalog.Topic
+	at    shard.Partition
+	leads bool           // this node led the partition when it was found
+	log   *partition.Log // nil when there is none to wait for
 	// view is the state of the log when it was read last.
 	view   *partition.View
 	ranges []*partition.Range
 	bytes  int64
-	epoch  int32 // the partition's leader epoch
 	code   wire.ErrorCode
+	// beyond is set while the client's place in the log is not reached here.
+	beyond bool
+	// preferred is the node that the client should read from instead of this one, -1 for none.
+	preferred int32
 	// diverges is set when the client's last record is not of this log.
 	diverges      bool
 	divergesEpoch int32
@@ -129,30 +141,34 @@ type fetchItem struct {
 
 // run reads until there is enough, something is wrong, or the time is over.
 func (f *fetchRun) run(list []*fetchPartition) {
-	image := f.broker.set.Catalog()
+	f.image = f.broker.set.Catalog()
 	f.items = make([]fetchItem, len(list))
 	for i, want := range list {
-		f.items[i].want = want
-		f.find(image, &f.items[i])
+		f.items[i].want, f.items[i].preferred = want, -1
+		f.find(&f.items[i])
 		f.read(&f.items[i])
 	}
 	if f.enough() || len(f.items) == 0 {
 		return
 	}
 	w := f.call.waiter
+	f.broker.cluster.Watch(w)
+	defer f.broker.cluster.Unwatch(w)
 	for i := range f.items {
 		if log := f.items[i].log; log != nil {
 			log.Watch(w)
 			defer log.Unwatch(w)
 		}
 	}
+	f.confirm()
 	for !f.enough() {
 		f.refresh()
-		if f.enough() || f.call.ending() || !w.WaitUntil(f.deadline) {
+		if f.enough() || f.call.ending() || !w.WaitUntil(f.until()) {
 			break
 		}
 	}
 	f.refresh()
+	f.giveUp()
 }
 
 // enough says that the answer need not wait: it has its bytes, or an error.
@@ -161,7 +177,7 @@ func (f *fetchRun) enough() bool {
 		return true
 	}
 	for i := range f.items {
-		if f.items[i].code != wire.ErrNone || f.items[i].diverges {
+		if item := &f.items[i]; item.code != wire.ErrNone || item.diverges || item.preferred >= 0 {
 			return true
 		}
 	}
@@ -172,7 +188,14 @@ func (f *fetchRun) enough() bool {
 func (f *fetchRun) refresh() {
 	for i := range f.items {
 		item := &f.items[i]
-		if item.log == nil || item.log.View() == item.view {
+		if item.log == nil {
+			continue
+		}
+		if item.leads && item.bytes == 0 && !item.at.Shard.Status().Serving {
+			item.code, item.log = wire.ErrNotLeaderOrFollower, nil // the client finds the new leader sooner
+			continue
+		}
+		if !item.beyond && item.log.View() == item.view {
 			continue
 		}
 		if item.bytes >= min(int64(item.want.maxBytes), f.maxBytes) {
@@ -191,60 +214,6 @@ func (item *fetchItem) release(f *fetchRun) {
 	item.ranges, item.bytes = nil, 0
 }
 
-// find looks the partition up and checks the epochs that the client knows.
-func (f *fetchRun) find(image *catalog.Image, item *fetchItem) {
-	want := item.want
-	id := want.id
-	if f.call.Version < 13 {
-		t, ok := image.Topic(want.topic)
-		if !ok {
-			item.code = wire.ErrUnknownTopicOrPartition
-			return
-		}
-		id = wire.UUID(t.ID)
-	} else if _, ok := image.TopicByID(id); !ok {
-		item.code = wire.ErrUnknownTopicId
-		return
-	}
-	p, code := f.broker.set.Lookup(id, want.index)
-	if code != wire.ErrNone {
-		item.code = code
-		return
-	}
-	item.epoch = p.LeaderEpoch
-	if item.code = checkEpoch(want.leaderEpoch, p.LeaderEpoch); item.code != wire.ErrNone {
-		return
-	}
-	if f.follower {
-		item.code = wire.ErrNotLeaderOrFollower // replicas of this cluster do not fetch by this API
-		return
-	}
-	if want.lastEpoch >= 0 {
-		epoch, end := epochEnd(p, want.lastEpoch)
-		if end < 0 {
-			item.code = wire.ErrOffsetOutOfRange
-			return
-		}
-		if epoch < want.lastEpoch || end < want.offset {
-			item.diverges, item.divergesEpoch, item.divergesEnd = true, epoch, end
-			item.view = p.Log.View()
-			return
-		}
-	}
-	item.log = p.Log
-}
-
-// checkEpoch compares the leader epoch that a client knows, -1 for none, with the partition's.
-func checkEpoch(known, current int32) wire.ErrorCode {
-	switch {
-	case known >= 0 && known < current:
-		return wire.ErrFencedLeaderEpoch
-	case known > current:
-		return wire.ErrUnknownLeaderEpoch
-	}
-	return wire.ErrNone
-}
-
 // read finds records for the partition within what is left of the answer's limit.
 func (f *fetchRun) read(item *fetchItem) {
 	if item.log == nil {
@@ -255,6 +224,9 @@ func (f *fetchRun) read(item *fetchItem) {
 		read = item.log.ReadCommitted
 	}
 	item.view = item.log.View()
+	if f.place(item); item.log == nil || item.beyond {
+		return
+	}
 	offset, limit := item.want.offset, min(int64(item.want.maxBytes), f.maxBytes-f.bytes)
 	for {
 		r, err := read(offset, int(max(limit-item.bytes, 0)), f.bytes == 0)
@@ -309,6 +281,11 @@ func (b *Broker) fetchAnswer(c *call, a *wire.FetchResponse, f *fetchRun, sessio
 		topic.Partitions = data[first:len(data):len(data)]
 		b.metrics.failed(d.ErrorCode)
 	}
+	for _, e := range f.leaders {
+		a.NodeEndpoints = append(a.NodeEndpoints, wire.FetchResponseNodeEndpoint{
+			NodeId: e.node, Host: e.host, Port: e.port, Rack: text(e.rack),
+		})
+	}
 	if f.bytes > 0 {
 		b.metrics.fetched.Add(f.bytes)
 	}
@@ -334,11 +311,12 @@ func (item *fetchItem) describe(f *fetchRun, d *wire.FetchResponsePartitionData)
 	d.ErrorCode = item.code
 	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = -1, -1, -1
 	if item.code != wire.ErrNone {
-		if item.code == wire.ErrFencedLeaderEpoch || item.code == wire.ErrUnknownLeaderEpoch {
-			d.CurrentLeader = wire.FetchResponseLeaderIdAndEpoch{LeaderId: f.broker.config.NodeID, LeaderEpoch: item.epoch}
+		if item.code == wire.ErrFencedLeaderEpoch || item.code == wire.ErrNotLeaderOrFollower {
+			f.tellLeader(item, d)
 		}
 		return
 	}
+	d.PreferredReadReplica = item.preferred
 	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = item.view.End, item.view.LastStable, item.view.LogStart
 	if item.diverges {
 		d.DivergingEpoch = wire.FetchResponseEpochEndOffset{Epoch: item.divergesEpoch, EndOffset: item.divergesEnd}

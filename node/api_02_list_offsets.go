@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"time"
 
 	"millrace/net/wire"
 	"millrace/node/catalog"
@@ -22,7 +23,8 @@ const (
 //
 // Versions: 2 has isolation levels; 4 checks leader epochs and answers them; 7, 8, 9 and 11 bring special timestamps (see
 // above). Without tiered storage the log is local from its start on, and nothing is tiered or waits to be: the answer to
-// both is no offset. The offsets of this node are those of its applied state, which every acknowledged record is part of.
+// both is no offset. Only the leader answers, of its applied state, once it is known that every acknowledged record is
+// part of that: OFFSET_NOT_AVAILABLE when that takes too long.
 func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
 	c.freeFrame()
 	a := wire.NewListOffsetsResponse()
@@ -36,6 +38,18 @@ func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
 			seen[key] = true
 		}
 	}
+	var asked confirmations
+	for i := range q.Topics {
+		for _, p := range q.Topics[i].Partitions {
+			if p.Timestamp == earliestOffset || p.Timestamp == earliestLocalOffset {
+				continue // log starts only grow, and what they leave behind is gone
+			}
+			if at, code := b.partition(image, q.Topics[i].Name, p.PartitionIndex, p.CurrentLeaderEpoch); code == wire.ErrNone {
+				asked.ask(at.Shard)
+			}
+		}
+	}
+	c.confirm(asked, c.now().Add(readTimeout(q.TimeoutMs, c.Version >= 10)))
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		answers := make([]wire.ListOffsetsResponsePartitionResponse, len(t.Partitions))
@@ -46,15 +60,23 @@ func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
 				answers[j].ErrorCode = wire.ErrInvalidRequest
 				continue
 			}
-			b.listOffset(c, image, q, t.Name, &t.Partitions[j], &answers[j])
+			b.listOffset(c, asked, image, q, t.Name, &t.Partitions[j], &answers[j])
 		}
 		a.Topics = append(a.Topics, wire.ListOffsetsResponseTopicResponse{Name: t.Name, Partitions: answers})
 	}
 	return a
 }
 
+// readTimeout is how long a read waits to be the newest, given the client's timeout where it tells one.
+func readTimeout(timeoutMs int32, told bool) time.Duration {
+	if !told || timeoutMs <= 0 {
+		return 5 * time.Second
+	}
+	return min(time.Duration(timeoutMs)*time.Millisecond, 30*time.Second)
+}
+
 // listOffset answers for one partition.
-func (b *Broker) listOffset(c *call, image *catalog.Image, q *wire.ListOffsetsRequest, topic string,
+func (b *Broker) listOffset(c *call, asked confirmations, image *catalog.Image, q *wire.ListOffsetsRequest, topic string,
 	p *wire.ListOffsetsRequestPartition, a *wire.ListOffsetsResponsePartitionResponse,
 ) {
 	if !timestampKnown(p.Timestamp, c.Version) {
@@ -63,6 +85,12 @@ func (b *Broker) listOffset(c *call, image *catalog.Image, q *wire.ListOffsetsRe
 	}
 	at, code := b.partition(image, topic, p.PartitionIndex, p.CurrentLeaderEpoch)
 	if a.ErrorCode = code; code != wire.ErrNone {
+		return
+	}
+	if p.Timestamp != earliestOffset && p.Timestamp != earliestLocalOffset && !asked.done(at.Shard) {
+		if a.ErrorCode = wire.ErrOffsetNotAvailable; c.Version < 5 {
+			a.ErrorCode = wire.ErrLeaderNotAvailable
+		}
 		return
 	}
 	found, ok, err := offsetFor(at.Log, p.Timestamp, q.IsolationLevel == 1)

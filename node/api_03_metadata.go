@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -12,11 +13,13 @@ import (
 // Versions: 0 lists all topics when none is named, from 1 on null means all; 4 may forbid auto-creation, before it is
 // always allowed; 7 tells leader epochs; 8 the allowed operations; 10 names topics by id in answers, 12 in requests.
 // A topic that is created on the way is answered with its partitions at once, where Kafka answers
-// UNKNOWN_TOPIC_OR_PARTITION and lets the client ask again. This node is announced by the address that the client's
-// connection came to, unless one is configured.
+// UNKNOWN_TOPIC_OR_PARTITION and lets the client ask again. A topic that is not known here may have been made a moment ago
+// through another node, so the catalog's leader is asked before it is denied. A node that is alone in its cluster is
+// announced by the address that the client's connection came to, unless one is configured.
 func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 	a := wire.NewMetadataResponse()
 	image := b.set.Catalog()
+	d := metadataRun{broker: b, call: c, present: b.present(image)}
 	byID := false
 	for i := range q.Topics {
 		t := &q.Topics[i]
@@ -25,16 +28,20 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 		}
 		byID = byID || !t.TopicId.IsZero()
 	}
+	if missing(image, q) {
+		image = c.newestCatalog()
+		d.present = b.present(image)
+	}
 	switch {
 	case q.Topics == nil || c.Version == 0 && len(q.Topics) == 0:
 		for _, t := range image.Topics.All {
-			a.Topics = append(a.Topics, b.describeTopic(c, t))
+			a.Topics = append(a.Topics, d.topic(t))
 		}
 	case byID:
-		a.Topics = b.topicsByID(c, image, q)
+		a.Topics = d.topicsByID(image, q)
 	default:
 		create := (q.AllowAutoTopicCreation || c.Version < 4) && b.layers(image).Bool("auto.create.topics.enable")
-		a.Topics = b.namedTopics(c, image, q, create)
+		a.Topics = d.namedTopics(image, q, create)
 	}
 	if q.IncludeTopicAuthorizedOperations {
 		for i := range a.Topics {
@@ -44,9 +51,12 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 		}
 	}
 	for _, e := range c.endpoints(image) {
+		if e.fenced && e.node != b.config.NodeID {
+			continue // as in Kafka: clients would only try in vain
+		}
 		a.Brokers = append(a.Brokers, wire.MetadataResponseBroker{NodeId: e.node, Host: e.host, Port: e.port, Rack: text(e.rack)})
 	}
-	a.ClusterId, a.ControllerId = text(image.ClusterID), b.config.NodeID
+	a.ClusterId, a.ControllerId = text(image.ClusterID), b.controller()
 	if q.IncludeClusterAuthorizedOperations {
 		a.ClusterAuthorizedOperations = clusterOperations
 	}
@@ -54,7 +64,7 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 }
 
 // topicsByID answers for topics by id, each once, and leaves out what has none.
-func (b *Broker) topicsByID(c *call, image *catalog.Image, q *wire.MetadataRequest) []wire.MetadataResponseTopic {
+func (d *metadataRun) topicsByID(image *catalog.Image, q *wire.MetadataRequest) []wire.MetadataResponseTopic {
 	var list []wire.MetadataResponseTopic
 	seen := make(map[wire.UUID]bool, len(q.Topics))
 	for i := range q.Topics {
@@ -64,7 +74,7 @@ func (b *Broker) topicsByID(c *call, image *catalog.Image, q *wire.MetadataReque
 		}
 		seen[id] = true
 		if t, ok := image.TopicByID(id); ok {
-			list = append(list, b.describeTopic(c, t))
+			list = append(list, d.topic(t))
 		} else {
 			list = append(list, missingTopic(nil, id, wire.ErrUnknownTopicId))
 		}
@@ -73,7 +83,8 @@ func (b *Broker) topicsByID(c *call, image *catalog.Image, q *wire.MetadataReque
 }
 
 // namedTopics answers for topics by name, each once, and creates what is missing if that is allowed.
-func (b *Broker) namedTopics(c *call, image *catalog.Image, q *wire.MetadataRequest, create bool) []wire.MetadataResponseTopic {
+func (d *metadataRun) namedTopics(image *catalog.Image, q *wire.MetadataRequest, create bool) []wire.MetadataResponseTopic {
+	b, c := d.broker, d.call
 	list := make([]wire.MetadataResponseTopic, 0, len(q.Topics))
 	seen := make(map[string]bool, len(q.Topics))
 	for i := range q.Topics {
@@ -101,7 +112,7 @@ func (b *Broker) namedTopics(c *call, image *catalog.Image, q *wire.MetadataRequ
 			t, ok, code = result.Topic, result.Error == wire.ErrNone, result.Error
 		}
 		if ok {
-			list = append(list, b.describeTopic(c, t))
+			list = append(list, d.topic(t))
 		} else {
 			list = append(list, missingTopic(&name, wire.UUID{}, code))
 		}
@@ -109,18 +120,37 @@ func (b *Broker) namedTopics(c *call, image *catalog.Image, q *wire.MetadataRequ
 	return list
 }
 
-// describeTopic is one topic of the answer.
-func (b *Broker) describeTopic(c *call, t *catalog.Topic) wire.MetadataResponseTopic {
+// missing says that the request names a topic that the image does not have.
+func missing(image *catalog.Image, q *wire.MetadataRequest) bool {
+	return slices.ContainsFunc(q.Topics, func(t wire.MetadataRequestTopic) bool {
+		ok := true
+		if !t.TopicId.IsZero() {
+			_, ok = image.TopicByID(t.TopicId)
+		} else if t.Name != nil && topicNameFault(*t.Name) == "" {
+			_, ok = image.Topic(*t.Name)
+		}
+		return !ok
+	})
+}
+
+// metadataRun is one request on its way.
+type metadataRun struct {
+	broker  *Broker
+	call    *call
+	present []int32
+}
+
+// topic is one topic of the answer.
+func (d *metadataRun) topic(t *catalog.Topic) wire.MetadataResponseTopic {
 	a := wire.NewMetadataResponseTopic()
 	a.Name, a.TopicId, a.IsInternal = &t.Name, wire.UUID(t.ID), isInternal(t.Name)
 	a.Partitions = make([]wire.MetadataResponsePartition, len(t.Partitions))
 	for i := range t.Partitions {
-		l := b.leadership(t, i)
-		replicas := t.Partitions[i].Replicas
+		l := d.broker.leadership(d.present, t, i)
 		p := &a.Partitions[i]
 		p.SetDefaults()
 		p.PartitionIndex, p.ErrorCode, p.LeaderId, p.LeaderEpoch = int32(i), l.code, l.leader, l.epoch
-		p.ReplicaNodes, p.IsrNodes = replicas, replicas
+		p.ReplicaNodes, p.IsrNodes, p.OfflineReplicas = t.Partitions[i].Replicas, l.inSync, l.offline
 	}
 	return a
 }

@@ -4,10 +4,10 @@ import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/group"
-	"millrace/node/host"
 )
 
-// offsetFetch answers committed offsets; -1 where there is none, also for groups that do not exist.
+// offsetFetch answers committed offsets; -1 where there is none, also for groups that do not exist. The coordinator makes
+// sure that it has not been replaced before it answers.
 //
 // Versions: 2 may ask for all of a group's offsets and has an error of its own; 5 tells leader epochs; 6 has tagged
 // fields; 7 may ask for stable offsets only; 8 asks for many groups; 9 names the member; 10 names topics by id: all of a
@@ -20,17 +20,18 @@ func (b *Broker) offsetFetch(c *call, q *wire.OffsetFetchRequest) wire.Message {
 		for _, t := range q.Topics {
 			r.Topics = append(r.Topics, group.FetchTopic{Topic: t.Name, Partitions: t.PartitionIndexes})
 		}
-		fetched := awaitGroup[*group.OffsetFetchResponse](c, b.groups.ask(q.GroupId, r), r, c.groupDeadline())
+		fetched := groupRead[*group.OffsetFetchResponse](c, q.GroupId, r, c.groupDeadline())
 		c.fetchedOne(a, r, fetched)
 		return a
 	}
 	asked := make([]groupFetch, len(q.Groups))
+	ids, requests := make([]string, len(q.Groups)), make([]group.Request, len(q.Groups))
 	for i := range q.Groups {
-		asked[i] = b.beginGroupFetch(c, image, &q.Groups[i], q.RequireStable)
+		asked[i] = c.beginGroupFetch(image, &q.Groups[i], q.RequireStable)
+		ids[i], requests[i] = q.Groups[i].GroupId, asked[i].request
 	}
-	deadline := c.groupDeadline()
-	for i := range asked {
-		a.Groups = append(a.Groups, asked[i].finish(c, image, &q.Groups[i], deadline))
+	for i, fetched := range c.readGroups(ids, requests, c.groupDeadline()) {
+		a.Groups = append(a.Groups, asked[i].finish(c, image, &q.Groups[i], fetched.(*group.OffsetFetchResponse)))
 	}
 	return a
 }
@@ -70,12 +71,11 @@ func unfetched(topics []group.FetchTopic, code wire.ErrorCode) []group.FetchedTo
 // groupFetch is one group of a request on its way.
 type groupFetch struct {
 	request *group.OffsetFetchRequest
-	answer  *host.Future[group.Response]
 	// unknown holds the topics whose ids are unknown, at their place in the request; the others are asked for in order.
 	unknown map[int]bool
 }
 
-func (b *Broker) beginGroupFetch(c *call, image *catalog.Image, g *wire.OffsetFetchRequestGroup, requireStable bool) groupFetch {
+func (c *call) beginGroupFetch(image *catalog.Image, g *wire.OffsetFetchRequestGroup, requireStable bool) groupFetch {
 	r := &group.OffsetFetchRequest{GroupID: g.GroupId, All: g.Topics == nil, RequireStable: requireStable}
 	unknown := map[int]bool{}
 	for i := range g.Topics {
@@ -91,13 +91,14 @@ func (b *Broker) beginGroupFetch(c *call, image *catalog.Image, g *wire.OffsetFe
 		}
 		r.Topics = append(r.Topics, group.FetchTopic{Topic: name, Partitions: t.PartitionIndexes})
 	}
-	return groupFetch{request: r, answer: b.groups.ask(g.GroupId, r), unknown: unknown}
+	return groupFetch{request: r, unknown: unknown}
 }
 
-func (f *groupFetch) finish(c *call, image *catalog.Image, g *wire.OffsetFetchRequestGroup, deadline host.Instant) wire.OffsetFetchResponseGroup {
+func (f *groupFetch) finish(c *call, image *catalog.Image, g *wire.OffsetFetchRequestGroup,
+	fetched *group.OffsetFetchResponse,
+) wire.OffsetFetchResponseGroup {
 	a := wire.NewOffsetFetchResponseGroup()
 	a.GroupId = g.GroupId
-	fetched := awaitGroup[*group.OffsetFetchResponse](c, f.answer, f.request, deadline)
 	if a.ErrorCode = fetched.Error; a.ErrorCode != wire.ErrNone {
 		return a
 	}

@@ -1,6 +1,10 @@
 package node
 
-import "millrace/net/wire"
+import (
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/group"
+)
 
 // Kinds of coordinators.
 const (
@@ -11,8 +15,8 @@ const (
 // noTransactions is what clients are told who ask for transactions.
 const noTransactions = "transactions are not supported by this broker"
 
-// findCoordinator answers which broker coordinates a group: on one node, this one. It makes the topic of committed
-// offsets when it is not there yet, and answers only when that can be used.
+// findCoordinator answers which broker coordinates a group: the one that leads the group's partition of the topic of
+// committed offsets. It makes that topic when it is not there yet, and answers only when that can be used.
 //
 // Versions: 1 asks for kinds of coordinators, 4 for many keys at once, 6 for share groups. To who asks for a transaction
 // coordinator the answer is UNSUPPORTED_VERSION with a sentence: clients take that as final, where
@@ -21,13 +25,17 @@ const noTransactions = "transactions are not supported by this broker"
 func (b *Broker) findCoordinator(c *call, q *wire.FindCoordinatorRequest) wire.Message {
 	a := wire.NewFindCoordinatorResponse()
 	code, message := b.coordinatorReady(c, q.KeyType)
+	image := b.set.Catalog()
+	present := b.present(image)
 	one := func(key string) wire.FindCoordinatorResponseCoordinator {
 		f := wire.NewFindCoordinatorResponseCoordinator()
-		f.Key, f.ErrorCode, f.NodeId, f.Port = key, code, -1, -1
-		f.ErrorMessage = &message
-		if code == wire.ErrNone {
-			f.NodeId = b.config.NodeID
-			f.Host, f.Port = c.address()
+		f.Key, f.ErrorCode, f.NodeId, f.Port, f.ErrorMessage = key, code, -1, -1, &message
+		if code != wire.ErrNone {
+			return f
+		}
+		e, ok := c.coordinator(image, present, key)
+		if f.NodeId, f.Host, f.Port = e.node, e.host, e.port; !ok {
+			f.ErrorCode, f.NodeId, f.Port = wire.ErrCoordinatorNotAvailable, -1, -1
 		}
 		return f
 	}
@@ -51,4 +59,20 @@ func (b *Broker) coordinatorReady(c *call, kind int8) (wire.ErrorCode, string) {
 		return wire.ErrInvalidRequest, ""
 	}
 	return b.ensureOffsetsTopic(c), ""
+}
+
+// coordinator is the broker that coordinates a group; false when none does now.
+func (c *call) coordinator(image *catalog.Image, present []int32, groupID string) (endpoint, bool) {
+	b := c.broker
+	topic, ok := image.Topic(offsetsTopic)
+	n := b.groups.partitions()
+	if !ok || n == 0 || n > len(topic.Partitions) {
+		return endpoint{}, false
+	}
+	l := b.leadership(present, topic, int(group.PartitionOf(groupID, int32(n))))
+	registered, ok := image.Broker(l.leader)
+	if !ok {
+		return endpoint{}, false
+	}
+	return c.endpoint(registered), true
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"millrace/net/wire"
 	"millrace/node/group"
-	"millrace/node/host"
 )
 
 // describeGroups tells about groups and their members.
@@ -11,17 +10,14 @@ import (
 // Versions: 3 may ask for the allowed operations; 4 tells instance ids; 5 has tagged fields; 6 answers GROUP_ID_NOT_FOUND
 // for a group that does not exist, which before is a group in state Dead.
 func (b *Broker) describeGroups(c *call, q *wire.DescribeGroupsRequest) wire.Message {
-	requests := make([]*group.DescribeRequest, len(q.Groups))
-	answers := make([]*host.Future[group.Response], len(q.Groups))
+	requests := make([]group.Request, len(q.Groups))
 	for i, id := range q.Groups {
 		requests[i] = &group.DescribeRequest{GroupIDs: []string{id}, GroupIDNotFound: c.Version >= 6}
-		answers[i] = b.groups.ask(id, requests[i])
 	}
 	a := wire.NewDescribeGroupsResponse()
-	deadline := c.groupDeadline()
-	for i := range q.Groups {
-		described := awaitGroup[*group.DescribeResponse](c, answers[i], requests[i], deadline)
-		a.Groups = append(a.Groups, describedGroup(&described.Groups[0], q.IncludeAuthorizedOperations))
+	for _, described := range c.readGroups(q.Groups, requests, c.groupDeadline()) {
+		d := described.(*group.DescribeResponse)
+		a.Groups = append(a.Groups, describedGroup(&d.Groups[0], q.IncludeAuthorizedOperations))
 	}
 	return a
 }

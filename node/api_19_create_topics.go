@@ -99,7 +99,7 @@ func (b *Broker) checkCreate(image *catalog.Image, t *wire.CreateTopicsRequestCr
 		return fail(wire.ErrInvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
 	}
 	if c.Replication == -1 {
-		c.Replication = int16(layers.Int("default.replication.factor"))
+		c.Replication = b.replication(image, "default.replication.factor", false)
 	}
 	if c.Partitions == -1 {
 		c.Partitions = int32(layers.Int("num.partitions"))

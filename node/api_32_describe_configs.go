@@ -15,7 +15,7 @@ import (
 // brokers. Configs that mean nothing here are not listed, though Kafka has them.
 func (b *Broker) describeConfigs(c *call, q *wire.DescribeConfigsRequest) wire.Message {
 	a := wire.NewDescribeConfigsResponse()
-	image := b.set.Catalog()
+	image := c.newestCatalog()
 	seen := make(map[resourceKey]bool)
 	for i := range q.Resources {
 		r := &q.Resources[i]

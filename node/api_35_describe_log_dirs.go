@@ -41,7 +41,7 @@ func (b *Broker) describeLogDirs(c *call, q *wire.DescribeLogDirsRequest) wire.M
 func (b *Broker) partitionSizes(t *catalog.Topic, indexes []int32) wire.DescribeLogDirsResponseTopic {
 	sizes := wire.DescribeLogDirsResponseTopic{Name: t.Name}
 	for _, index := range indexes {
-		if at, code := b.set.Lookup(t.ID, index); code == wire.ErrNone {
+		if at, code := b.cluster.Follow(t.ID, index); code == wire.ErrNone {
 			sizes.Partitions = append(sizes.Partitions, wire.DescribeLogDirsResponsePartition{
 				PartitionIndex: index, PartitionSize: at.Log.View().Bytes,
 			})

@@ -23,8 +23,8 @@ func (b *Broker) describeCluster(c *call, q *wire.DescribeClusterRequest) wire.M
 		a.ErrorMessage = text(fmt.Sprintf("Unsupported endpoint type %d", q.EndpointType))
 		return a
 	}
-	image := b.set.Catalog()
-	a.ClusterId, a.ControllerId = image.ClusterID, b.config.NodeID
+	image := c.newestCatalog()
+	a.ClusterId, a.ControllerId = image.ClusterID, b.controller()
 	for _, e := range c.endpoints(image) {
 		if e.fenced && !q.IncludeFencedBrokers {
 			continue

@@ -27,7 +27,7 @@ func (b *Broker) listConfigResources(c *call, q *wire.ListConfigResourcesRequest
 			return a
 		}
 	}
-	image := b.set.Catalog()
+	image := c.newestCatalog()
 	asked := func(kind catalog.ResourceType) bool {
 		return len(q.ResourceTypes) == 0 || slices.Contains(q.ResourceTypes, int8(kind))
 	}

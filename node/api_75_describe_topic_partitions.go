@@ -10,9 +10,11 @@ import (
 
 // describeTopicPartitions lists topics with their partitions, page by page (KIP-966). Topics come by name; an answer
 // holds at most as many partitions as the client or max.request.partition.size.limit allows, and says where to go on.
+// There are no eligible leaders outside the replicas in sync: with a majority that must hold every record, whoever may
+// lead has them all.
 func (b *Broker) describeTopicPartitions(c *call, q *wire.DescribeTopicPartitionsRequest) wire.Message {
-	image := b.set.Catalog()
-	d := describing{broker: b, image: image, answer: wire.NewDescribeTopicPartitionsResponse()}
+	image := c.newestCatalog()
+	d := describing{broker: b, image: image, present: b.present(image), answer: wire.NewDescribeTopicPartitionsResponse()}
 	d.left = max(int(min(int64(q.ResponsePartitionLimit), b.layers(image).Int("max.request.partition.size.limit"))), 1)
 	var names []string
 	for i := range q.Topics {
@@ -54,10 +56,11 @@ func refuseDescription(names []string) wire.Message {
 
 // describing is a page on its way.
 type describing struct {
-	broker *Broker
-	image  *catalog.Image
-	answer *wire.DescribeTopicPartitionsResponse
-	left   int
+	broker  *Broker
+	image   *catalog.Image
+	present []int32
+	answer  *wire.DescribeTopicPartitionsResponse
+	left    int
 }
 
 // add describes a topic, from partition index on if it is the cursor's. It returns false when the page is full, with the
@@ -83,10 +86,10 @@ func (d *describing) add(name string, t *catalog.Topic, from string, index int32
 	}
 	next := first
 	for ; t != nil && next < len(t.Partitions) && d.left > 0; next++ {
-		l := d.broker.leadership(t, next)
+		l := d.broker.leadership(d.present, t, next)
 		p := wire.NewDescribeTopicPartitionsResponsePartition()
 		p.PartitionIndex, p.ErrorCode, p.LeaderId, p.LeaderEpoch = int32(next), l.code, l.leader, l.epoch
-		p.ReplicaNodes, p.IsrNodes = t.Partitions[next].Replicas, t.Partitions[next].Replicas
+		p.ReplicaNodes, p.IsrNodes, p.OfflineReplicas = t.Partitions[next].Replicas, l.inSync, l.offline
 		p.EligibleLeaderReplicas, p.LastKnownElr = []int32{}, []int32{}
 		a.Partitions = append(a.Partitions, p)
 		d.left--

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -22,7 +21,9 @@ type Broker struct {
 	config Config
 	static config.Map // broker configs from the command line and the properties file
 	set    *shard.Set
-	server *server.Server
+	// cluster is set, seen as what answers about the other nodes.
+	cluster cluster
+	server  *server.Server
 
 	// byKey finds the route of an API key, served says which versions are. Neither changes after Start.
 	byKey  []*route
@@ -32,6 +33,8 @@ type Broker struct {
 	// fetch.max.bytes.
 	brokerResource, clusterResource ordered.String
 	fetchMaxBytes                   int64
+	// rackAware says that consumers are sent to replicas in their rack.
+	rackAware bool
 
 	coders    *host.Spares[*batch.Coders]
 	producers *producerIDs
@@ -52,6 +55,7 @@ func Start(h host.Host, c Config) (*Broker, error) {
 	b.brokerResource = catalog.ResourceKey(catalog.ResourceBroker, strconv.Itoa(int(c.NodeID)))
 	b.clusterResource = catalog.ResourceKey(catalog.ResourceBroker, "")
 	b.fetchMaxBytes = config.Layers{Static: static}.Int("fetch.max.bytes")
+	b.rackAware = config.Layers{Static: static}.String("replica.selector.class") == config.RackAwareReplicaSelector
 	b.metrics = newMetrics(h.Tasks)
 	if err := b.setRoutes(routes()); err != nil {
 		return nil, fmt.Errorf("table of routes: %w", err)
@@ -59,6 +63,7 @@ func Start(h host.Host, c Config) (*Broker, error) {
 	if b.set, err = shard.OpenSet(h, b.setOptions()); err != nil {
 		return nil, fmt.Errorf("open the data directory: %w", err)
 	}
+	b.cluster = b.set
 	if err := b.serve(); err != nil {
 		b.set.Close()
 		return nil, err
@@ -85,11 +90,10 @@ func (b *Broker) serve() error {
 
 // register announces this start of the node in the catalog.
 func (b *Broker) register(addr string) error {
+	id := b.set.Identity()
 	c := catalog.RegisterBroker{
-		Node: b.config.NodeID, Directory: b.set.Identity().Directory, Rack: b.config.Rack, Lanes: int32(b.config.Lanes),
-	}
-	if _, err := io.ReadFull(b.host.Secure, c.Incarnation[:]); err != nil {
-		return fmt.Errorf("draw an incarnation id: %w", err)
+		Node: b.config.NodeID, Incarnation: id.Incarnation, Boots: id.Boots, Directory: id.Directory,
+		Rack: b.config.Rack, Lanes: int32(b.config.Lanes),
 	}
 	if b.config.Advertise != "" {
 		addr = b.config.Advertise
@@ -136,9 +140,16 @@ func (b *Broker) Ready() bool {
 	return !failed
 }
 
-// Stop ends the node in order: no new connections and requests, answers to what is in flight, a last checkpoint. It
-// returns when everything is closed.
+// stepDownTime bounds how long a node that stops waits for others to take over what it leads.
+const stepDownTime = 5 * time.Second
+
+// Stop ends the node in order: leadership goes to other nodes first, while requests are still answered, so that clients
+// hear from this node where to go; then no new connections and requests, answers to what is in flight, a last checkpoint.
+// It returns when everything is closed.
 func (b *Broker) Stop() error {
+	if _, failed := b.set.Failed().Try(); !failed && !b.alone() {
+		b.set.StepDown(b.host.Clock.Now().Add(stepDownTime))
+	}
 	b.server.Stop(b.host.Clock.Now().Add(10 * time.Second))
 	b.groups.stop()
 	b.sessions.stop()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"millrace/net/server"
+	"millrace/node/host"
 )
 
 // Config says how a node is to run. The zero value works: a broker on 127.0.0.1:9092, node id 1, alone in a new
@@ -30,6 +31,8 @@ type Config struct {
 	// Secret is what the nodes of a cluster know and nobody else does. It may be empty only if all Peers are on this
 	// machine.
 	Secret []byte
+	// Cancel, if not nil, makes a Start that waits for other nodes give up when it is set.
+	Cancel *host.Future[struct{}]
 	// DataDir is the name of the data directory, shown to clients who ask for it. Nothing is opened by it.
 	DataDir string
 	// Properties are broker configs under Kafka's names, as in a server.properties file; see node/config. They are

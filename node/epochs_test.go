@@ -31,13 +31,13 @@ func TestThePresentEpochEndsWhereTheLogDoes(t *testing.T) {
 	r := dialRaw(t, b)
 	ask[*wire.ProduceResponse](r, produceRequest("t", -1, rawBatch(3, nil)), 9)
 	topic, _ := b.set.Catalog().Topic("t")
-	first := b.leadership(topic, 0).epoch
+	first := b.leadership(b.present(b.set.Catalog()), topic, 0).epoch
 	stop()
 	for range 2 { // so that there is an epoch without records between
 		b, stop = startBroker(t, dir, testConfig())
 		topic, _ = b.set.Catalog().Topic("t")
 		r = dialRaw(t, b)
-		now := b.leadership(topic, 0).epoch
+		now := b.leadership(b.present(b.set.Catalog()), topic, 0).epoch
 		for _, c := range []struct {
 			asked, epoch int32
 			end          int64
@@ -65,7 +65,7 @@ func TestADivergingFetchTellsTheOffsetsOfTheLog(t *testing.T) {
 	r := dialRaw(t, b)
 	ask[*wire.ProduceResponse](r, produceRequest("t", -1, rawBatch(3, nil)), 9)
 	topic, _ := b.set.Catalog().Topic("t")
-	epoch := b.leadership(topic, 0).epoch
+	epoch := b.leadership(b.present(b.set.Catalog()), topic, 0).epoch
 	q := fetchRequest("t", 5, 0)
 	q.Topics[0].Partitions[0].LastFetchedEpoch = epoch
 	a := ask[*wire.FetchResponse](r, q, 12).Responses[0].Partitions[0]

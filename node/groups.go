@@ -8,9 +8,12 @@ import (
 	"millrace/node/catalog"
 	"millrace/node/group"
 	"millrace/node/host"
+	"millrace/node/host/mutant"
+	"millrace/node/shard"
 )
 
-// groups finds the coordinators: a task for each partition of the offsets topic, as long as the topic exists.
+// groups finds the coordinators: a task for each partition of the offsets topic, as long as the topic exists. Every node has
+// them all; they answer where their partition is led, and say NOT_COORDINATOR elsewhere.
 type groups struct {
 	broker *Broker
 	// current are those of the topic that exists. Only the groups task stores it, and wakes the watchers then.
@@ -117,6 +120,9 @@ func (g *groups) stop() {
 	g.ended.Get()
 }
 
+// partitions is how many partitions the groups are spread over; 0 as long as there is no topic for them.
+func (g *groups) partitions() int { return len(g.current.Load().partitions) }
+
 // ask puts the request to the group's coordinator.
 func (g *groups) ask(groupID string, r group.Request) *host.Future[group.Response] {
 	all := g.current.Load().partitions
@@ -157,6 +163,51 @@ func groupWrite[R group.Response](c *call, groupID string, r group.Request) R {
 		answer = group.ErrorResponse(r, wire.ErrCoordinatorNotAvailable)
 	}
 	return answer.(R)
+}
+
+// groupRead asks for something that must not be older than what was answered before: first it is made sure that this node
+// still leads the group's partition, then the coordinator answers. One that was deposed knows it by then.
+func groupRead[R group.Response](c *call, groupID string, r group.Request, deadline host.Instant) R {
+	return c.readGroups([]string{groupID}, []group.Request{r}, deadline)[0].(R)
+}
+
+// readGroups is groupRead for several groups, each with a request of its own.
+func (c *call) readGroups(groupIDs []string, requests []group.Request, deadline host.Instant) []group.Response {
+	g := c.broker.groups
+	var asked confirmations
+	shards := make([]*shard.Shard, len(groupIDs))
+	for i, id := range groupIDs {
+		if shards[i] = g.shard(id); shards[i] != nil {
+			asked.ask(shards[i])
+		}
+	}
+	c.confirm(asked, deadline)
+	answers := make([]*host.Future[group.Response], len(groupIDs))
+	for i, id := range groupIDs {
+		if shards[i] != nil && asked.done(shards[i]) || mutant.On("group-read-unconfirmed") {
+			answers[i] = g.ask(id, requests[i])
+		} else {
+			answers[i] = host.Done(g.broker.host.Tasks, group.ErrorResponse(requests[i], wire.ErrNotCoordinator))
+		}
+	}
+	responses := make([]group.Response, len(groupIDs))
+	for i, f := range answers {
+		responses[i] = awaitGroup[group.Response](c, f, requests[i], deadline)
+	}
+	return responses
+}
+
+// shard is the shard that holds the groups' partition and is led here, nil when it is not.
+func (g *groups) shard(groupID string) *shard.Shard {
+	now := g.current.Load()
+	if len(now.partitions) == 0 {
+		return nil
+	}
+	at, code := g.broker.cluster.Lookup(now.topic, group.PartitionOf(groupID, int32(len(now.partitions))))
+	if code != wire.ErrNone {
+		return nil
+	}
+	return at.Shard
 }
 
 func awaitGroup[R group.Response](c *call, f *host.Future[group.Response], r group.Request, deadline host.Instant) R {

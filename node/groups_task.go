@@ -1,6 +1,8 @@
 package node
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -11,7 +13,8 @@ import (
 )
 
 // groupTask runs the coordinator of one partition of the offsets topic. Whenever its partition is led here, it reads the
-// partition, answers requests, appends what the coordinator wants stored, and answers when that is applied.
+// partition, answers requests, appends what the coordinator wants stored, and answers when that is applied. A node leads
+// from the moment on when the first entry of its term is applied, so what it reads then is all that was ever answered.
 type groupTask struct {
 	broker *Broker
 	topic  catalog.ID
@@ -45,10 +48,11 @@ func newGroupTask(b *Broker, topic catalog.ID, index int32, part *groupPartition
 }
 
 // unledPause is how long the task waits before it looks again whether its partition is led here, unreadPause how long
-// before it tries again to read one that it could not read.
+// before it tries again to read one that it could not read. It looks rather than being woken, since the wakes for all that
+// changes on a node would be many, and here they would be for every partition of the topic.
 const (
-	unledPause  = 100 * time.Millisecond
-	unreadPause = 10 * time.Second
+	unledPause  = 50 * time.Millisecond
+	unreadPause = time.Second
 )
 
 func (t *groupTask) run() {
@@ -58,7 +62,7 @@ func (t *groupTask) run() {
 	defer b.set.UnwatchCatalog(t.waiter)
 	for {
 		pause := unledPause
-		if at, code := b.set.Lookup(t.topic, t.index); code == wire.ErrNone {
+		if at, code := b.cluster.Lookup(t.topic, t.index); code == wire.ErrNone {
 			switch began, err := t.begin(at); {
 			case err != nil:
 				b.host.Log.Error("groups cannot be loaded", "topic", offsetsTopic, "partition", t.index, "error", err)
@@ -75,11 +79,13 @@ func (t *groupTask) run() {
 	}
 }
 
-// refuseUntil tells who comes that the coordinator is not here; false when the node stops.
+// refuseUntil tells who comes that the coordinator is not here; false when the node stops. Who has waited for the log since
+// it was here hears what became of that.
 func (t *groupTask) refuseUntil(deadline host.Instant) bool {
 	for {
 		calls, more := t.part.inbox.Drain(nil)
 		t.refuse(calls)
+		t.settle()
 		if len(calls) > 0 {
 			continue // the wake may have been for the inbox's end, too
 		}
@@ -93,6 +99,7 @@ func (t *groupTask) refuseUntil(deadline host.Instant) bool {
 func (t *groupTask) begin(at shard.Partition) (bool, error) {
 	b := t.broker
 	status := at.Shard.Status()
+	t.abandon()
 	t.image = b.set.Catalog()
 	t.coordinator = group.New(b.groupConfig(t.image), b.host.Random)
 	if topic, ok := t.image.TopicByID(t.topic); ok {
@@ -101,7 +108,7 @@ func (t *groupTask) begin(at shard.Partition) (bool, error) {
 	if err := replayGroups(t.coordinator, at.Log); err != nil {
 		return false, err
 	}
-	t.at, t.term, t.calls, t.open = at, status.Term, map[uint64]*groupCall{}, nil
+	t.at, t.term = at, status.Term
 	if !t.leads() {
 		return false, nil
 	}
@@ -110,14 +117,24 @@ func (t *groupTask) begin(at shard.Partition) (bool, error) {
 	return true, nil
 }
 
+// abandon ends an earlier leadership for good: what became of the appends that are still open is not known.
+func (t *groupTask) abandon() {
+	t.settle()
+	for _, tag := range slices.Sorted(maps.Keys(t.calls)) {
+		call := t.calls[tag]
+		call.answer.Set(group.ErrorResponse(call.request, wire.ErrCoordinatorNotAvailable))
+	}
+	t.calls, t.open = map[uint64]*groupCall{}, nil
+}
+
 // leads says whether the term stands in which the partition was read.
 func (t *groupTask) leads() bool {
 	status := t.at.Shard.Status()
 	return status.Serving && status.Term == t.term
 }
 
-// lead answers requests until another term begins, or, returning false, until the node stops. What waits for the log
-// then gets no answer from here: its fate is not known, and its caller gives it up.
+// lead answers requests until another term begins, or, returning false, until the node stops. What waits for the log then
+// waits on, until its fate is known or its caller gives it up.
 func (t *groupTask) lead() bool {
 	t.at.Shard.Watch(t.waiter)
 	defer t.at.Shard.Unwatch(t.waiter)

@@ -18,7 +18,7 @@ func (b *Broker) ensureOffsetsTopic(c *call) wire.ErrorCode {
 		result := b.createTopic(catalog.CreateTopic{
 			Name:        offsetsTopic,
 			Partitions:  int32(layers.Int("offsets.topic.num.partitions")),
-			Replication: int16(layers.Int("offsets.topic.replication.factor")),
+			Replication: b.replication(image, "offsets.topic.replication.factor", true),
 			Configs: catalog.Configs{
 				{Name: "cleanup.policy", Value: "compact"},
 				{Name: "compression.type", Value: "producer"},

@@ -3,6 +3,7 @@ package node
 import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
+	"millrace/node/host"
 	"millrace/node/shard"
 )
 
@@ -12,7 +13,7 @@ func (b *Broker) partition(image *catalog.Image, topic string, index, knownEpoch
 	if !ok {
 		return shard.Partition{}, wire.ErrUnknownTopicOrPartition
 	}
-	at, code := b.set.Lookup(t.ID, index)
+	at, code := b.cluster.Lookup(t.ID, index)
 	if code == wire.ErrNone {
 		code = checkEpoch(knownEpoch, at.LeaderEpoch)
 	}
@@ -34,4 +35,12 @@ func epochEnd(at shard.Partition, epoch int32) (int32, int64) {
 		return epoch, v.End
 	}
 	return v.Epochs[len(v.Epochs)-1].Epoch, v.End // between the last epoch with records and the present one
+}
+
+// confirm waits until every shard that was asked has applied what was committed at the time, or until the deadline. A
+// leader that was deposed and does not know it yet is found out by that.
+func (c *call) confirm(asked confirmations, deadline host.Instant) {
+	for i := range asked {
+		await(c, asked[i].pending, deadline)
+	}
 }

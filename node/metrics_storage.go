@@ -27,7 +27,7 @@ func (b *Broker) storageMetrics() []Metric {
 func (b *Broker) logs() (led int, bytes int64) {
 	for _, t := range b.set.Catalog().Topics.All {
 		for i := range t.Partitions {
-			if p, code := b.set.Lookup(t.ID, int32(i)); code == 0 {
+			if p, code := b.cluster.Lookup(t.ID, int32(i)); code == 0 {
 				led++
 				bytes += p.Log.View().Bytes
 			}

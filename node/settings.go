@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"millrace/net/peer"
 	"millrace/net/server"
 	"millrace/node/catalog"
 	"millrace/node/config"
@@ -132,6 +133,15 @@ func (b *Broker) setOptions() shard.SetOptions {
 		RetentionEvery:     c.RetentionInterval,
 		ProducerExpiration: time.Duration(static.Int("producer.id.expiration.ms")) * time.Millisecond,
 		ReserveHigh:        c.ReserveHigh, ReserveLow: c.ReserveLow,
+		PeerListen: c.PeerListen, Secret: c.Secret, Cancel: c.Cancel,
+		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,
+		PreferredEvery: time.Duration(static.Int("leader.imbalance.check.interval.seconds")) * time.Second,
+	}
+	if !static.Bool("auto.leader.rebalance.enable") {
+		o.PreferredEvery = -1
+	}
+	for _, p := range c.Peers {
+		o.Peers = append(o.Peers, peer.Address{Node: p.Node, Addr: p.Addr})
 	}
 	if o.RetentionEvery == 0 {
 		o.RetentionEvery = time.Duration(static.Int("log.retention.check.interval.ms")) * time.Millisecond
@@ -145,6 +155,7 @@ func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Set
 	s := shard.Settings{
 		Roll:      partition.RollConfig{SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs, IndexBytes: c.IndexBytes},
 		Retention: partition.RetentionConfig{RetentionMs: -1, RetentionBytes: -1},
+		MinInSync: c.MinInsyncReplicas,
 	}
 	if c.Delete {
 		s.Retention = partition.RetentionConfig{RetentionMs: c.RetentionMs, RetentionBytes: c.RetentionBytes}

@@ -79,9 +79,40 @@ func (b *Broker) newTopicID() (id catalog.ID) {
 	return id
 }
 
+// nodes is how many brokers there are, those included that have yet to register.
+func (b *Broker) nodes(image *catalog.Image) int {
+	return max(len(b.config.Peers), image.Brokers.Len())
+}
+
+// replication is the replication factor of a topic for which nobody chose one. Only what somebody has set may be more than
+// there are brokers, and then only for a topic that is asked for: those that are made on the way must not fail for it.
+func (b *Broker) replication(image *catalog.Image, name string, onTheWay bool) int16 {
+	n := int16(b.layers(image).Int(name))
+	if _, set := b.static[name]; set && !onTheWay {
+		return n
+	}
+	return min(n, int16(b.nodes(image)))
+}
+
+// awaitBrokers waits until as many brokers have registered as a topic needs, in a cluster that has just been made.
+func (b *Broker) awaitBrokers(replication int16, deadline host.Instant) {
+	if b.set.Catalog().Brokers.Len() >= int(replication) || int(replication) > len(b.config.Peers) {
+		return
+	}
+	w := b.host.Tasks.NewWaiter()
+	b.set.WatchCatalog(w)
+	defer b.set.UnwatchCatalog(w)
+	for b.set.Catalog().Brokers.Len() < int(replication) {
+		if !w.WaitUntil(deadline) {
+			return
+		}
+	}
+}
+
 // createTopic makes a topic and waits until its partitions can be used.
 func (b *Broker) createTopic(t catalog.CreateTopic, deadline host.Instant) catalog.Result {
 	t.ID = b.newTopicID()
+	b.awaitBrokers(t.Replication, min(deadline, b.host.Clock.Now().Add(5*time.Second)))
 	result := b.set.Change(t, deadline)
 	if result.Error == wire.ErrNone {
 		b.set.AwaitTopic(result.Topic, deadline)
@@ -96,7 +127,8 @@ func (b *Broker) autoCreate(image *catalog.Image, name string, deadline host.Ins
 	}
 	layers := b.layers(image)
 	t := catalog.CreateTopic{
-		Name: name, Partitions: int32(layers.Int("num.partitions")), Replication: int16(layers.Int("default.replication.factor")),
+		Name: name, Partitions: int32(layers.Int("num.partitions")),
+		Replication: b.replication(image, "default.replication.factor", true),
 	}
 	result := b.createTopic(t, deadline)
 	if result.Error == wire.ErrTopicAlreadyExists {
@@ -108,57 +140,6 @@ func (b *Broker) autoCreate(image *catalog.Image, name string, deadline host.Ins
 		return catalog.Result{Topic: topic}
 	}
 	return result
-}
-
-// address is what a client on this connection is told to connect to for this node.
-func (c *call) address() (name string, port int32) {
-	addr := c.Connection.LocalAddr
-	if c.broker.config.Advertise != "" {
-		addr = c.broker.config.Advertise
-	}
-	name, port, err := splitAddress(addr)
-	if err != nil {
-		return addr, 0
-	}
-	return name, port
-}
-
-// endpoint is a broker as clients see it.
-type endpoint struct {
-	node   int32
-	host   string
-	port   int32
-	rack   string
-	fenced bool
-}
-
-// endpoints lists the brokers, by id.
-func (c *call) endpoints(image *catalog.Image) []endpoint {
-	var list []endpoint
-	for _, b := range image.Brokers.All {
-		e := endpoint{node: b.Node, rack: b.Rack, fenced: b.Fenced}
-		if b.Node == c.broker.config.NodeID {
-			e.host, e.port = c.address()
-		} else if len(b.Listeners) > 0 {
-			e.host, e.port = b.Listeners[0].Host, int32(b.Listeners[0].Port)
-		}
-		list = append(list, e)
-	}
-	return list
-}
-
-// leadership is who leads a partition, as clients are told.
-type leadership struct {
-	leader, epoch int32
-	code          wire.ErrorCode
-}
-
-func (b *Broker) leadership(t *catalog.Topic, index int) leadership {
-	p, code := b.set.Lookup(t.ID, int32(index))
-	if code != wire.ErrNone {
-		return leadership{leader: -1, epoch: -1, code: wire.ErrLeaderNotAvailable}
-	}
-	return leadership{leader: b.config.NodeID, epoch: p.LeaderEpoch}
 }
 
 // topicName is a key of Image.Topics.

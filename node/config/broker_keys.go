@@ -8,6 +8,12 @@ func BrokerKey(name string) *Key { return find(brokerKeys, name) }
 // BrokerKeys returns all broker configs that are known here, by name.
 func BrokerKeys() []Key { return brokerKeys }
 
+// The values of replica.selector.class.
+const (
+	RackAwareReplicaSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	LeaderSelector           = "org.apache.kafka.common.replica.LeaderSelector"
+)
+
 const (
 	forTopics = "What topics without a config of their own get for "
 	finer     = "; the configs with finer units win over it."
@@ -19,8 +25,12 @@ var brokerKeys = []Key{
 		Doc: "The address that clients are told to connect to. Unset: the address by which each client came."},
 	{Name: "auto.create.topics.enable", Kind: Boolean, Default: "true", Fixed: true,
 		Doc: "Whether a topic is created when a client asks for the metadata of one that is not there."},
+	{Name: "auto.leader.rebalance.enable", Kind: Boolean, Default: "true", Fixed: true,
+		Doc: "Whether leadership goes back to the preferred leader of a partition, its first replica, when that is there again."},
 	{Name: "broker.id", Kind: Int, Default: "-1", Fixed: true, Doc: "The older name of node.id."},
-	{Name: "broker.rack", Kind: String, Null: true, Fixed: true, Doc: "The rack that clients are told this broker is in."},
+	{Name: "broker.rack", Kind: String, Null: true, Fixed: true, Doc: "The rack that this broker is in: clients are told, replicas are placed in different ones, and consumers may read from their own."},
+	{Name: "broker.session.timeout.ms", Kind: Int, Default: "9000", Fixed: true, check: atLeast(1),
+		Doc: "How long a broker may be silent before the cluster fences it. Leadership moves long before that, when its peers miss it."},
 	{Name: "compression.gzip.level", Kind: Int, Default: "-1", check: gzipLevel, Doc: forTopics + "compression.gzip.level."},
 	{Name: "compression.lz4.level", Kind: Int, Default: "9", check: between(1, 17), Doc: forTopics + "compression.lz4.level."},
 	{Name: "compression.type", Kind: String, Default: "producer",
@@ -28,8 +38,8 @@ var brokerKeys = []Key{
 	{Name: "compression.zstd.level", Kind: Int, Default: "3", check: between(-131072, 22), Doc: forTopics + "compression.zstd.level."},
 	{Name: "connections.max.idle.ms", Kind: Long, Default: "600000", Fixed: true,
 		Doc: "How long a connection may be silent before it is closed."},
-	{Name: "default.replication.factor", Kind: Int, Default: "1", Fixed: true, check: between(1, math.MaxInt16),
-		Doc: "The replication factor of topics that are created without one."},
+	{Name: "default.replication.factor", Kind: Int, Default: "3", Fixed: true, check: between(1, math.MaxInt16),
+		Doc: "The replication factor of topics that are created without one. Unless it is set, and for topics that are created because a client used them, it is at most the number of brokers."},
 	{Name: "delete.topic.enable", Kind: Boolean, Default: "true", Fixed: true, Doc: "Whether topics can be deleted."},
 	{Name: "fetch.max.bytes", Kind: Int, Default: "57671680", Fixed: true, check: atLeast(1024),
 		Doc: "The most that one fetch gives, whatever the client asks for; a first batch larger than it is given still."},
@@ -38,6 +48,8 @@ var brokerKeys = []Key{
 	{Name: "group.max.session.timeout.ms", Kind: Int, Default: "1800000", Fixed: true, Doc: "The longest session timeout that a member of a classic group may ask for."},
 	{Name: "group.max.size", Kind: Int, Default: "2147483647", Fixed: true, check: atLeast(1), Doc: "The most members that a classic group may have."},
 	{Name: "group.min.session.timeout.ms", Kind: Int, Default: "6000", Fixed: true, Doc: "The shortest session timeout that a member of a classic group may ask for."},
+	{Name: "leader.imbalance.check.interval.seconds", Kind: Long, Default: "10", Fixed: true, check: atLeast(1),
+		Doc: "How often the brokers look for leadership that should go back to the preferred leader."},
 	{Name: "listeners", Kind: List, Default: "PLAINTEXT://127.0.0.1:9092", Fixed: true, Doc: "The address that the broker listens on."},
 	{Name: "log.cleaner.delete.retention.ms", Kind: Long, Default: "86400000", check: atLeast(0), Doc: forTopics + "delete.retention.ms."},
 	{Name: "log.cleaner.max.compaction.lag.ms", Kind: Long, Default: maxLong, check: atLeast(1), Doc: forTopics + "max.compaction.lag.ms."},
@@ -82,12 +94,16 @@ var brokerKeys = []Key{
 	{Name: "offsets.retention.check.interval.ms", Kind: Long, Default: "600000", Fixed: true, check: atLeast(1), Doc: "How often the broker looks for committed offsets that have expired."},
 	{Name: "offsets.retention.minutes", Kind: Int, Default: "10080", Fixed: true, check: atLeast(1), Doc: "How long the offsets of a group without members are kept."},
 	{Name: "offsets.topic.num.partitions", Kind: Int, Default: "50", Fixed: true, check: atLeast(1), Doc: "The number of partitions of the topic that holds committed offsets, when it is created."},
-	{Name: "offsets.topic.replication.factor", Kind: Short, Default: "1", Fixed: true, check: atLeast(1), Doc: "The replication factor of the topic that holds committed offsets, when it is created."},
+	{Name: "offsets.topic.replication.factor", Kind: Short, Default: "3", Fixed: true, check: atLeast(1),
+		Doc: "The replication factor of the topic that holds committed offsets, when it is created; at most the number of brokers."},
 	{Name: "offsets.topic.segment.bytes", Kind: Int, Default: "104857600", Fixed: true, check: atLeast(1), Doc: "The segment size of the topic that holds committed offsets."},
 	{Name: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Fixed: true, check: atLeast(1),
 		Doc: "How long a partition remembers an idempotent producer that sends nothing."},
 	{Name: "queued.max.request.bytes", Kind: Long, Default: "-1", Fixed: true,
 		Doc: "The most bytes of requests in memory at once, over all connections; -1 leaves the bound to the broker."},
+	{Name: "replica.selector.class", Kind: Class, Default: RackAwareReplicaSelector, Fixed: true,
+		check: oneOf("", RackAwareReplicaSelector, LeaderSelector),
+		Doc:   "Which replica a consumer that tells its rack reads from: with RackAwareReplicaSelector one in sync in that rack, with LeaderSelector, or nothing, always the leader."},
 	{Name: "socket.request.max.bytes", Kind: Int, Default: "104857600", Fixed: true, check: atLeast(1),
 		Doc: "The largest request that is read; a connection that announces more is closed."},
 	{Name: "unclean.leader.election.enable", Kind: Boolean, Default: "false", Doc: forTopics + "unclean.leader.election.enable."},

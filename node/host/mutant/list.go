@@ -31,6 +31,8 @@ func All() []Mutant {
 		{"catalog-deletions-not-in-checkpoint", "catalog: a checkpoint keeps what was deleted since the last one"},
 		{"produce-answered-before-durable", "node: a produce is answered when its order is fixed, whatever acks says"},
 		{"delete-records-answered-early", "node: DeleteRecords is answered before the log start has moved"},
+		{"fetch-beyond-applied-end", "node: a fetch above the applied end is answered OFFSET_OUT_OF_RANGE without asking what is committed"},
+		{"group-read-unconfirmed", "node: a coordinator answers committed offsets without making sure that it still leads"},
 		{"fetch-session-keeps-offset", "node: a fetch session goes on at the offset with which a partition was first asked for"},
 	}
 }
