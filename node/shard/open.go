@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
 	"millrace/node/ordered"
@@ -15,8 +14,11 @@ import (
 	"millrace/wal"
 )
 
-// OpenSet locks the data directory, recovers everything in it and starts the shards. It returns when the catalog is
-// recovered and every partition that it places here can be looked up. A new directory becomes a new cluster.
+// OpenSet locks the data directory, recovers everything in it and starts the shards. A new directory becomes a new
+// cluster, or, with peers, part of one that is formed when all of them are there.
+//
+// In a cluster of one node it returns when every partition can be looked up. With peers it returns when the catalog has
+// everything that was acknowledged before, which takes a majority of the nodes; shards may still be without a leader.
 func OpenSet(h host.Host, o SetOptions) (*Set, error) {
 	s := &Set{
 		host: h, o: o.withDefaults(),
@@ -25,6 +27,7 @@ func OpenSet(h host.Host, o SetOptions) (*Set, error) {
 		space:    host.NewSnapshot(h.Tasks, &Space{Produce: true, Grow: true}),
 		written:  host.NewCounter(h.Tasks),
 		held:     host.NewCounter(h.Tasks),
+		leaving:  host.NewCounter(h.Tasks),
 		failed:   host.NewFuture[error](h.Tasks),
 		stopping: host.NewFuture[struct{}](h.Tasks),
 	}
@@ -53,16 +56,29 @@ func (s *Set) open() error {
 	if err := s.removeStrangers(recovered); err != nil {
 		return err
 	}
-	if err := s.startRecovered(recovered); err != nil {
+	own, recovered, err := s.splitRecovered(recovered)
+	if err != nil {
+		return err
+	}
+	if s.metadata, err = newMetadata(s.host.Tasks, own.State); err != nil {
+		return err
+	}
+	if !s.o.alone() {
+		if err := s.startCluster(); err != nil {
+			return fmt.Errorf("listen for peers: %w", err)
+		}
+		if !s.identity.formed() {
+			if err := s.form(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.startRecovered(own, recovered); err != nil {
 		return err
 	}
 	s.watchSpace()
 	s.startTasks()
-	ready := host.NewFuture[error](s.host.Tasks)
-	s.task("reconciler", func(w host.Waiter) { newReconciler(s, w, ready).run() })
-	if err, ok := await(s, ready); !ok {
-		return s.reason()
-	} else if err != nil {
+	if err := s.awaitReady(); err != nil {
 		return err
 	}
 	if s.identity.Used {
@@ -70,6 +86,44 @@ func (s *Set) open() error {
 	}
 	s.identity.Used = true
 	return writeMeta(s.host.Disk, s.identity)
+}
+
+// splitRecovered takes the catalog out of the recovered shards. A directory that belongs to no cluster has none.
+func (s *Set) splitRecovered(recovered []wal.RecoveredShard) (own wal.RecoveredShard, others []wal.RecoveredShard, err error) {
+	if len(recovered) == 0 {
+		return own, nil, nil
+	}
+	if recovered[0].ID != 0 || !s.identity.formed() {
+		return own, nil, errors.New("the write-ahead log has shards but no catalog: it is damaged, restore the data directory from a backup")
+	}
+	return recovered[0], recovered[1:], nil
+}
+
+// awaitReady starts the reconciler and waits until it says that the node can be used.
+func (s *Set) awaitReady() error {
+	ready := host.NewFuture[error](s.host.Tasks)
+	s.task("reconciler", func(w host.Waiter) { newReconciler(s, w, ready).run() })
+	w := s.host.Tasks.NewWaiter()
+	ready.Watch(w)
+	s.failed.Watch(w)
+	defer s.failed.Unwatch(w) // it lives as long as the node
+	if s.o.Cancel != nil {
+		s.o.Cancel.Watch(w)
+		defer s.o.Cancel.Unwatch(w)
+	}
+	remind := s.host.Clock.Now().Add(remindEvery)
+	for {
+		if err, ok := ready.Try(); ok {
+			return err
+		}
+		if _, failed := s.failed.Try(); failed || s.cancelled() {
+			return s.reason()
+		}
+		if !w.WaitUntil(remind) {
+			s.host.Log.Warn("still waiting for the catalog: a majority of the nodes must be running", "controller", s.Controller())
+			remind = s.host.Clock.Now().Add(remindEvery)
+		}
+	}
 }
 
 // startTasks starts what runs beside the shards.
@@ -85,22 +139,26 @@ func (s *Set) startTasks() {
 	s.task("partitions", s.watchPartitions)
 	s.every("space", spaceEvery, s.watchSpace)
 	s.every("retention", s.o.RetentionEvery, s.retainAll)
+	if s.o.alone() {
+		return
+	}
+	s.task("ticker", s.tickShards)
+	if s.o.PreferredEvery > 0 {
+		s.every("preferred", s.o.PreferredEvery, s.preferLeaders)
+	}
 }
 
 // startRecovered starts the catalog and all shards that the write-ahead log knows.
-func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
-	own := wal.RecoveredShard{}
-	if len(recovered) > 0 && recovered[0].ID == 0 {
-		own, recovered = recovered[0], recovered[1:]
-	} else if len(recovered) > 0 {
-		return errors.New("the write-ahead log has shards but no catalog: it is damaged, restore the data directory from a backup")
+func (s *Set) startRecovered(own wal.RecoveredShard, recovered []wal.RecoveredShard) error {
+	members := make([]Member, len(s.identity.Controllers))
+	for i, m := range s.identity.Controllers {
+		members[i] = Member{Replica: m.Replica, Node: m.Node, Directory: m.Directory}
 	}
+	self, _ := s.identity.controller(s.o.Node)
+	o := s.shardOptions(0, self.Replica, members)
+	o.Preferred = self.Replica == members[0].Replica
 	var err error
-	if s.metadata, err = newMetadata(s.host.Tasks, own.State); err != nil {
-		return err
-	}
-	s.catalog, err = Start(s.host, s.wal, s.shardOptions(0, catalogReplica, []Member{{Replica: catalogReplica, Node: s.o.Node, Directory: s.identity.Directory}}), own, s.metadata)
-	if err != nil {
+	if s.catalog, err = Start(s.host, s.wal, o, own, s.metadata); err != nil {
 		return err
 	}
 	s.publish(s.shards.Load().Set(0, s.catalog))
@@ -113,7 +171,7 @@ func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
 		if err != nil {
 			return fmt.Errorf("recover shard %d: %w", r.ID, err)
 		}
-		for i := range state.members {
+		for i := range state.members { // a record of an older release, of a cluster of one node
 			if m := &state.members[i]; m.Node < 0 && m.Replica == state.replica {
 				m.Node, m.Directory = s.o.Node, s.identity.Directory
 			}
@@ -129,16 +187,33 @@ func (s *Set) startRecovered(recovered []wal.RecoveredShard) error {
 
 // start starts a shard that the catalog has made.
 func (s *Set) start(shard *catalog.Shard, own catalog.Member) error {
-	members := make([]Member, len(shard.Members))
-	for i, m := range shard.Members {
-		members[i] = Member{Replica: m.Replica, Node: m.Node, Directory: m.Directory}
-	}
-	started, err := Start(s.host, s.wal, s.shardOptions(shard.ID, own.Replica, members), wal.RecoveredShard{ID: shard.ID}, nil)
+	o := s.shardOptions(shard.ID, own.Replica, inTurn(shard))
+	o.Preferred = shard.Preferred == s.o.Node
+	started, err := Start(s.host, s.wal, o, wal.RecoveredShard{ID: shard.ID}, nil)
 	if err != nil {
 		return err
 	}
 	s.publish(s.shards.Load().Set(ordered.Int(shard.ID), started))
 	return nil
+}
+
+// inTurn are the members of a shard in the order in which they are to lead: the preferred one first; the others begin at
+// another one in every shard, so that when a node is lost the shards that it led spread over those that are left.
+func inTurn(shard *catalog.Shard) []Member {
+	var preferred, others []Member
+	for _, m := range shard.Members {
+		member := Member{Replica: m.Replica, Node: m.Node, Directory: m.Directory}
+		if m.Node == shard.Preferred {
+			preferred = append(preferred, member)
+		} else {
+			others = append(others, member)
+		}
+	}
+	if len(others) == 0 {
+		return preferred
+	}
+	first := int(shard.ID) % len(others)
+	return slices.Concat(preferred, others[first:], others[:first])
 }
 
 func (s *Set) publish(shards running) {
@@ -147,8 +222,12 @@ func (s *Set) publish(shards running) {
 }
 
 func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
+	var peers Peers
+	if len(members) > 1 {
+		peers = carrier{s}
+	}
 	return Options{
-		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Space: s.space, Changes: s.changes,
+		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Changes: s.changes,
 		Wrote: s.wrote, Full: s.full, Fail: s.fail,
 	}
 }
@@ -199,6 +278,9 @@ func (s *Set) abandon() error {
 	for _, f := range s.ended {
 		f.Get()
 	}
+	if s.links != nil {
+		s.links.Close()
+	}
 	for _, shard := range s.shards.Load().All {
 		shard.stop()
 	}
@@ -213,21 +295,4 @@ func (s *Set) abandon() error {
 		err = errors.Join(err, s.lock.Close())
 	}
 	return err
-}
-
-// format makes the catalog of a new cluster, and checks that an old one is the directory's.
-func (s *Set) format() error {
-	if s.Catalog().ClusterID == "" {
-		result, ok := await(s, s.Propose(catalog.Format{ClusterID: s.identity.ClusterID}))
-		switch {
-		case !ok:
-			return s.reason()
-		case result.Error != wire.ErrNone:
-			return fmt.Errorf("make the cluster: %s", result.Message)
-		}
-	}
-	if have := s.Catalog().ClusterID; have != s.identity.ClusterID {
-		return fmt.Errorf("the catalog is of cluster %s, but the data directory of cluster %s", have, s.identity.ClusterID)
-	}
-	return nil
 }

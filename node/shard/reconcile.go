@@ -1,12 +1,14 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/node/ordered"
 	"millrace/partition"
 )
@@ -14,26 +16,43 @@ import (
 // retryEvery is how often the reconciler tries again what was refused.
 const retryEvery = 100 * time.Millisecond
 
-// reconciler makes the shards of this node follow the catalog: it starts shards, gives partitions their settings, and has
-// the leaders adopt and drop partitions. What is to be done follows from the newest image and from what the shards have,
-// so it does not matter where it was interrupted.
+// proofLost is how long a proof may take before another one is asked for.
+const proofLost = time.Second
+
+// reconciler makes the shards of this node follow the catalog: it starts shards, gives partitions their settings, and
+// has the shards that are led from here adopt and drop partitions. What is to be done follows from the newest image and
+// from what the shards have, so it does not matter where it was interrupted; when a shard begins to be led from here, all
+// of its partitions are compared, and from then on only what changes.
+//
+// The image may be behind. That does no harm to what it has: a partition that was deleted since is adopted and soon
+// dropped. But what it does not have may have been created since, so that a partition that it does not know is dropped
+// only by an image that is proven to be current. Nothing is adopted before the first such proof: after a restart the image
+// is an old one at first.
 type reconciler struct {
 	set    *Set
 	waiter host.Waiter
 	ready  *host.Future[error]
-	// image is the one that was compared last; empty before the first.
-	image *catalog.Image
-	first bool
-	// swept says that what the catalog does not know was looked for, which takes shards that have applied all they know.
-	swept bool
-	todo  []*step
+	// image is the one that was compared last, made the one whose shards were started; empty before the first.
+	image, made *catalog.Image
+	// led are the terms in which shards are led from here and whose partitions were compared.
+	led map[uint64]uint64
+	// strangers are partitions that the image does not know, and proof a read index that began after they were seen.
+	strangers []*step
+	proof     *Pending
+	asked     host.Instant
+	proven    bool
+	format    *Pending
+	todo      []*step
+	planned   map[partition.ID]*step // the last one of a partition in todo
 }
 
 // step is an adoption or a drop that is not done.
 type step struct {
 	partition partition.ID
 	shard     *Shard
-	drop      bool
+	// term is the one in which the shard is led from here; a step of an earlier one is void.
+	term uint64
+	drop bool
 	// after is an adoption under way that must end before this drop.
 	after *step
 	// obsolete says that a drop follows, so that an adoption not yet proposed need not be.
@@ -42,7 +61,9 @@ type step struct {
 }
 
 func newReconciler(s *Set, w host.Waiter, ready *host.Future[error]) *reconciler {
-	return &reconciler{set: s, waiter: w, ready: ready, image: catalog.Empty(), first: true}
+	return &reconciler{
+		set: s, waiter: w, ready: ready, image: catalog.Empty(), made: catalog.Empty(), led: map[uint64]uint64{}, planned: map[partition.ID]*step{},
+	}
 }
 
 // run is the task.
@@ -55,7 +76,7 @@ func (r *reconciler) run() {
 			r.ready.Set(err)
 			return
 		}
-		if len(r.todo) > 0 {
+		if len(r.todo) > 0 || !r.proven || len(r.strangers) > 0 {
 			r.waiter.WaitUntil(r.set.host.Clock.Now().Add(retryEvery))
 		} else {
 			r.waiter.Wait()
@@ -65,40 +86,31 @@ func (r *reconciler) run() {
 
 // pass compares once and does what can be done.
 func (r *reconciler) pass() error {
-	if !r.set.catalog.Status().Serving { // what it has applied may not be all that it knew before a restart
-		return nil
-	}
-	if r.first {
-		if err := r.set.format(); err != nil {
-			return err
-		}
-	}
+	current := r.prove()
 	image := r.set.Catalog()
+	if err := r.makeCluster(image); err != nil {
+		return err
+	}
 	if err := r.startShards(image); err != nil {
 		return err
 	}
-	r.compare(image)
-	if !r.swept && r.serving() {
-		r.swept = true
-		r.dropStrangers(image)
+	if r.proven {
+		r.compare(image)
+		r.takeOver(image)
+		r.dropStrangers(image, current)
 	}
-	r.image, r.first = image, false
-	kept := r.todo[:0]
-	for _, s := range r.todo {
-		if !r.advance(s) {
-			kept = append(kept, s)
-		}
-	}
-	clear(r.todo[len(kept):])
-	r.todo = kept
-	if len(r.todo) == 0 && r.serving() {
+	r.advance()
+	if r.proven && image.ClusterID != "" && (!r.set.o.alone() || r.settled()) {
 		r.ready.Set(nil)
 	}
 	return nil
 }
 
-// serving says whether every shard with one replica serves.
-func (r *reconciler) serving() bool {
+// settled says that a node whose shards have no other replicas has nothing left to do.
+func (r *reconciler) settled() bool {
+	if len(r.todo) > 0 || len(r.strangers) > 0 {
+		return false
+	}
 	for _, s := range r.set.shards.Load().All {
 		if !s.Status().Serving {
 			return false
@@ -107,9 +119,57 @@ func (r *reconciler) serving() bool {
 	return true
 }
 
+// prove asks for a proof that the image is current, when one is needed, and says whether there is a new one: every image
+// loaded after that is good for what was seen before it was asked for.
+func (r *reconciler) prove() bool {
+	if r.proof != nil {
+		result, ok := r.proof.Try()
+		if !ok && r.set.host.Clock.Now().Sub(r.asked) < proofLost {
+			return false
+		}
+		r.proof = nil
+		if ok && result.Error == wire.ErrNone {
+			r.proven = true
+			return true
+		}
+	}
+	if !r.proven || len(r.strangers) > 0 {
+		r.proof, r.asked = r.set.catalog.ReadIndex(), r.set.host.Clock.Now()
+		r.proof.Watch(r.waiter)
+	}
+	return false
+}
+
+// makeCluster proposes the catalog's first command, if this node leads the catalog, and checks that the catalog is the
+// directory's.
+func (r *reconciler) makeCluster(image *catalog.Image) error {
+	identity := &r.set.identity
+	if image.ClusterID != "" {
+		if image.ClusterID != identity.ClusterID {
+			return fmt.Errorf("the catalog is of cluster %s, but the data directory of cluster %s", image.ClusterID, identity.ClusterID)
+		}
+		return nil
+	}
+	if r.format != nil {
+		result, ok := r.format.Try()
+		if !ok {
+			return nil
+		}
+		r.format = nil
+		if result.Error != wire.ErrNone && result.Error != wire.ErrNotLeaderOrFollower {
+			return errors.New("make the cluster: " + result.Message)
+		}
+	}
+	if r.proven && r.set.catalog.Status().Serving {
+		r.format = r.set.catalog.Propose(catalog.Encode(catalog.Format{ClusterID: identity.ClusterID, Controllers: identity.Controllers}))
+		r.format.Watch(r.waiter)
+	}
+	return nil
+}
+
 // startShards starts the shards that the catalog has made for this node and that do not run.
 func (r *reconciler) startShards(image *catalog.Image) (err error) {
-	ordered.Diff(r.image.Shards, image.Shards, func(id ordered.Int, _, is **catalog.Shard) {
+	ordered.Diff(r.made.Shards, image.Shards, func(id ordered.Int, _, is **catalog.Shard) {
 		if err != nil || is == nil {
 			return
 		}
@@ -118,6 +178,7 @@ func (r *reconciler) startShards(image *catalog.Image) (err error) {
 			err = r.set.start(*is, own)
 		}
 	})
+	r.made = image
 	return err
 }
 
@@ -141,6 +202,54 @@ func (r *reconciler) compare(image *catalog.Image) {
 			r.each(*is, func(s *Shard, id partition.ID) { r.plan(s, id, false) })
 		}
 	})
+	r.image = image
+}
+
+// takeOver compares all partitions of the shards that have begun to be led from here.
+func (r *reconciler) takeOver(image *catalog.Image) {
+	var fresh []*Shard
+	for id, s := range r.set.shards.Load().All {
+		status := s.Status()
+		if !status.Serving {
+			delete(r.led, uint64(id))
+		} else if r.led[uint64(id)] != status.Term {
+			r.led[uint64(id)] = status.Term
+			fresh = append(fresh, s)
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	for _, t := range image.Topics.All {
+		r.each(t, func(s *Shard, id partition.ID) { r.plan(s, id, false) })
+	}
+	for _, s := range fresh {
+		for k := range s.places.Load().All {
+			if !listed(image, s, partition.ID(k)) {
+				r.strangers = append(r.strangers, &step{partition: partition.ID(k), shard: s, drop: true})
+			}
+		}
+	}
+}
+
+// listed says whether the image has a partition in a shard.
+func listed(image *catalog.Image, s *Shard, id partition.ID) bool {
+	t, ok := image.TopicByID(id.Topic)
+	return ok && int(id.Index) < len(t.Partitions) && t.Partitions[id.Index].Shard == s.id
+}
+
+// dropStrangers plans to drop what a shard holds and the catalog does not know: topics that were deleted shortly before
+// the node stopped, or while another one led. current says that the image is newer than the sight of the strangers.
+func (r *reconciler) dropStrangers(image *catalog.Image, current bool) {
+	if !current && !mutant.On("stranger-dropped-unproven") {
+		return
+	}
+	for _, s := range r.strangers {
+		if !listed(image, s.shard, s.partition) {
+			r.plan(s.shard, s.partition, true)
+		}
+	}
+	r.strangers = nil
 }
 
 // each calls do for the partitions of a topic whose shard runs here.
@@ -158,35 +267,23 @@ func (r *reconciler) configure(image *catalog.Image, t *catalog.Topic) {
 	r.each(t, func(s *Shard, id partition.ID) { s.Configure(id, settings) })
 }
 
-// plan adds a step unless the shard is there already.
+// plan adds a step unless the shard is led from elsewhere, or the partition is as it should be already.
 func (r *reconciler) plan(s *Shard, id partition.ID, drop bool) {
-	n := &step{partition: id, shard: s, drop: drop}
-	for _, other := range r.todo {
-		if other.partition != id {
-			continue
-		}
+	status := s.Status()
+	if !status.Serving {
+		return
+	}
+	n := &step{partition: id, shard: s, drop: drop, term: status.Term}
+	if other := r.planned[id]; other != nil && other.term == n.term {
 		if other.drop == drop {
 			return
 		}
 		other.obsolete, n.after = true, other
-	}
-	if n.after == nil && r.done(n) {
+	} else if r.done(n) {
 		return
 	}
 	r.todo = append(r.todo, n)
-}
-
-// dropStrangers plans to drop what the shards hold and the catalog does not know: topics that were deleted shortly before
-// the node stopped.
-func (r *reconciler) dropStrangers(image *catalog.Image) {
-	for _, s := range r.set.shards.Load().All {
-		for k := range s.places.Load().All {
-			t, ok := image.TopicByID(k.Topic)
-			if !ok || int(k.Index) >= len(t.Partitions) || t.Partitions[k.Index].Shard != s.id {
-				r.plan(s, partition.ID(k), true)
-			}
-		}
-	}
+	r.planned[id] = n
 }
 
 // done says whether the shard is as the step wants it.
@@ -195,21 +292,40 @@ func (r *reconciler) done(s *step) bool {
 	return has != s.drop
 }
 
-// advance does what can be done for a step; it returns whether the step is done with.
-func (r *reconciler) advance(s *step) bool {
+// advance does what can be done.
+func (r *reconciler) advance() {
+	kept := r.todo[:0]
+	for _, s := range r.todo {
+		switch {
+		case !r.advanceStep(s):
+			kept = append(kept, s)
+		case r.planned[s.partition] == s:
+			delete(r.planned, s.partition)
+		}
+	}
+	clear(r.todo[len(kept):])
+	r.todo = kept
+}
+
+// advanceStep does what can be done for a step; it returns whether the step is done with. One of a shard that is led from
+// elsewhere meanwhile is the new leader's.
+func (r *reconciler) advanceStep(s *step) bool {
+	status := s.shard.Status()
 	if s.pending != nil {
 		result, ok := s.pending.Try()
 		if !ok {
-			return false
+			return status.Term != s.term || !status.Serving
 		}
 		s.pending = nil
 		if result.Error == wire.ErrNone {
 			return true
 		}
-		r.set.host.Log.Warn("a partition could not be changed, trying again", "partition", s.partition, "drop", s.drop, "error", result.Error)
+		if result.Error != wire.ErrNotLeaderOrFollower {
+			r.set.host.Log.Warn("a partition could not be changed, trying again", "partition", s.partition, "drop", s.drop, "error", result.Error)
+		}
 		return s.obsolete
 	}
-	if s.obsolete {
+	if s.obsolete || status.Term != s.term || !status.Serving {
 		return true
 	}
 	if s.after != nil {
@@ -220,9 +336,6 @@ func (r *reconciler) advance(s *step) bool {
 	}
 	if r.done(s) {
 		return true
-	}
-	if !s.shard.Status().Serving {
-		return false
 	}
 	if s.drop {
 		s.pending = s.shard.Drop(s.partition)

@@ -111,12 +111,19 @@ type Set struct {
 	changes *host.Watchers
 	space   *host.Snapshot[Space]
 	written *host.Counter
+	// leaving counts the calls of StepDown.
+	leaving *host.Counter
 	// held is the number of shards that wait because the write-ahead log is full.
 	held        *host.Counter
 	checkpoints *host.Queue[*host.Future[error]]
 	failed      *host.Future[error]
 	stopping    *host.Future[struct{}]
-	ended       []*host.Future[struct{}] // of the tasks; written by OpenSet only
+	// links go to the other nodes, cluster is what is known of them, and beats are their heartbeats; all nil in a cluster
+	// of one node.
+	links   *peer.Links
+	cluster *cluster
+	beats   *host.Queue[beat]
+	ended   []*host.Future[struct{}] // of the tasks; written by OpenSet only
 }
 
 // Identity is what the data directory says of itself.
@@ -136,22 +143,6 @@ func (s *Set) WatchCatalog(w host.Waiter) { s.metadata.changes.Add(w) }
 
 // UnwatchCatalog ends WatchCatalog.
 func (s *Set) UnwatchCatalog(w host.Waiter) { s.metadata.changes.Remove(w) }
-
-// Propose proposes a change of the metadata. The Value of the result is the catalog.Result, unless Error is set: then
-// the catalog did not take the command.
-func (s *Set) Propose(c catalog.Command) *Pending { return s.catalog.Propose(catalog.Encode(c)) }
-
-// Change is Propose that waits. An outcome unknown at the deadline is REQUEST_TIMED_OUT.
-func (s *Set) Change(c catalog.Command, deadline host.Instant) catalog.Result {
-	result, ok := s.Propose(c).GetUntil(deadline)
-	switch {
-	case !ok:
-		return catalog.Result{Error: wire.ErrRequestTimedOut, Message: "the catalog did not answer in time"}
-	case result.Error != wire.ErrNone:
-		return catalog.Result{Error: result.Error, Message: result.Message}
-	}
-	return result.Value.(catalog.Result)
-}
 
 // Partition is a partition as one found it.
 type Partition struct {
@@ -183,8 +174,8 @@ func (s *Set) Lookup(topic [16]byte, index int32) (Partition, wire.ErrorCode) {
 	return p, code
 }
 
-// AwaitTopic waits until every partition of the topic that is placed here can be looked up, or until the deadline; then
-// it returns false.
+// AwaitTopic waits until every partition of the topic has a leader, as far as this node has heard, and those with a
+// replica here are there; or until the deadline, then it returns false.
 func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool {
 	w := s.host.Tasks.NewWaiter()
 	s.changes.Add(w)
@@ -203,19 +194,21 @@ func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool {
 	}
 }
 
-// adopted says whether a partition is served from here, or is not to be.
+// adopted says whether a partition has a leader, and is here if it has a replica here.
 func (s *Set) adopted(topic *catalog.Topic, index int) bool {
 	id := topic.Partitions[index].Shard
-	if shard, ok := s.shards.Load().Get(ordered.Int(id)); ok {
-		_, _, code := shard.lookup(partition.ID{Topic: topic.ID, Index: int32(index)})
-		return code == wire.ErrNone
-	}
-	shard, ok := s.Catalog().Shard(id)
-	if !ok {
+	shard, here := s.shards.Load().Get(ordered.Int(id))
+	if here {
+		if _, _, ok := shard.Held(partition.ID{Topic: topic.ID, Index: int32(index)}); !ok {
+			return false
+		}
+	} else if made, ok := s.Catalog().Shard(id); !ok {
+		return false
+	} else if _, member := made.Member(s.o.Node, s.identity.Directory); member {
 		return false
 	}
-	_, member := shard.Member(s.o.Node, s.identity.Directory)
-	return !member
+	leader, ok := s.Leader(id)
+	return ok && !leader.Offline
 }
 
 // Failed is set when the node cannot go on, with the reason: a disk that failed, a log that cannot be written.
@@ -254,6 +247,12 @@ func (s *Set) stopped() bool {
 	return stopped
 }
 
+// over says that the set has stopped or failed.
+func (s *Set) over() bool {
+	_, failed := s.failed.Try()
+	return failed || s.stopped()
+}
+
 // await waits for a future, until the set fails or stops; then it returns false.
 func await[T any](s *Set, f *host.Future[T]) (T, bool) { return awaitUntil(s, f, host.Never) }
 
@@ -279,11 +278,13 @@ func awaitUntil[T any](s *Set, f *host.Future[T], deadline host.Instant) (T, boo
 }
 
 // task starts one of the set's tasks. Its waiter is woken when the set stops.
-func (s *Set) task(name string, run func(host.Waiter)) {
+func (s *Set) task(name string, run func(host.Waiter)) { s.taskOf(name, s.host.Tasks.NewWaiter(), run) }
+
+// taskOf is task with a waiter that is there already.
+func (s *Set) taskOf(name string, w host.Waiter, run func(host.Waiter)) {
 	ended := host.NewFuture[struct{}](s.host.Tasks)
 	s.ended = append(s.ended, ended)
 	s.host.Tasks.Go(name, func() {
-		w := s.host.Tasks.NewWaiter()
 		s.stopping.Watch(w)
 		run(w)
 		ended.Set(struct{}{})

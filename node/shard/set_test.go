@@ -233,8 +233,8 @@ func TestDirectoriesAreGuarded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rewrite(`"format": 1`, `"format": 2`)
-	refused(smallOptions(), "format 2")
+	rewrite(`"format": 2`, `"format": 3`)
+	refused(smallOptions(), "format 3")
 	foreign := t.TempDir()
 	if err := newMachine(t, foreign).Disk.Mkdir("photos"); err != nil {
 		t.Fatal(err)
