@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"millrace/cmd/internal/broker"
 )
 
 func TestMedian(t *testing.T) {
@@ -25,7 +23,7 @@ func TestMedian(t *testing.T) {
 func TestTable(t *testing.T) {
 	one := func(name string, mb, cpu, p99 float64, start time.Duration) *side {
 		return &side{
-			broker: &broker.Broker{Name: name},
+			name: name,
 			results: map[string][]result{
 				"p1k": {{Kind: "produce", MBPerSecond: mb, CPUSecPerGB: cpu}},
 				"lat": {{Kind: "latency", AckP99: p99}},
@@ -37,6 +35,7 @@ func TestTable(t *testing.T) {
 		sides:  [2]*side{one("kafka", 100, 2, 7, 5*time.Second), one("millrace", 120, 1, 9, 50*time.Millisecond)},
 		loads:  pairLoads,
 		rounds: 1,
+		nodes:  1,
 		stored: 1,
 		floor:  map[string][]cost{floorOf: {{CPUSecPerGB: 0.9}}, directOf: {{CPUSecPerGB: 0.7}}},
 	}
@@ -78,6 +77,23 @@ func TestStage(t *testing.T) {
 			t.Errorf("%s: %v", s.name, err)
 		}
 		k.remove()
+	}
+}
+
+// TestDiskProbe writes for a moment and finds times.
+func TestDiskProbe(t *testing.T) {
+	d, err := startDiskProbe(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.remove()
+	if err := d.run(50 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	var r result
+	d.fill(&r)
+	if r.DiskMax <= 0 || r.DiskP99 > r.DiskMax {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -3,7 +3,9 @@
 //	bench produce|consume|latency|topics   one load on a running broker; one line of JSON
 //	bench floor                            what this machine's kernel and disk cost at least
 //	bench failover                         the longest gap between acknowledgements when the leader of three nodes is struck
+//	bench crowd                            20,000 partitions on three nodes: creating, idling, losing a node
 //	bench pair                             Millrace and Apache Kafka in turn, as a table of pairs
+//	bench pair --cluster                   the same with three nodes and three replicas
 //
 // A single figure from one machine says little: others share it, and its page cache and disk have a history. So pair
 // starts both brokers and gives each load to the one and to the other in turn, changing who is first, with all dirty
@@ -15,6 +17,9 @@
 // reads what a produce wrote; latency sends at a steady rate and takes the time from the call that hands a record over
 // to its acknowledgement, and also from the moment when the rate wanted it handed over, so that a stall is not hidden by
 // the records that it kept from being sent; topics creates topics one after the other.
+//
+// Around each latency load pair writes single blocks to the disk itself (disk.go), since an acknowledgement that waits for
+// the disk cannot be faster: what the disk alone took in the same window stands in the table beside it.
 //
 // pair also measures what is not a load (moments.go): from the start of the process to the first acknowledged record,
 // resident memory when idle, and from a start after SIGKILL with much data stored to the first acknowledged record.

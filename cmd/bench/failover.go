@@ -99,7 +99,7 @@ func runFailover(ctx context.Context, args []string) error {
 func (f *failover) run(ctx context.Context, nodes int) error {
 	sctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := f.cluster.Start(sctx); err != nil {
+	if err := startCluster(sctx, f.cluster); err != nil {
 		return err
 	}
 	c, err := kgo.NewClient(f.clientOptions()...)
@@ -108,9 +108,6 @@ func (f *failover) run(ctx context.Context, nodes int) error {
 	}
 	defer c.Close()
 	f.admin = kadm.NewClient(c)
-	if err := awaitNodes(ctx, f.admin, nodes); err != nil {
-		return err
-	}
 	if _, err := f.admin.CreateTopic(ctx, 1, int16(nodes), nil, failoverTopic); err != nil {
 		return fmt.Errorf("creating the topic: %w", err)
 	}
@@ -167,21 +164,6 @@ func (f *failover) awaitWhole(ctx context.Context) (leader int32, err error) {
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return 0, fmt.Errorf("waiting for all replicas to be in sync (%+v): %w", m.Topics[failoverTopic].Partitions, err)
-		}
-	}
-}
-
-// awaitNodes waits until the cluster knows all its nodes.
-func awaitNodes(ctx context.Context, admin *kadm.Client, nodes int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		m, err := admin.BrokerMetadata(ctx)
-		if err == nil && len(m.Brokers) == nodes {
-			return nil
-		}
-		if serr := sleep(ctx, 50*time.Millisecond); serr != nil {
-			return fmt.Errorf("waiting for %d nodes, there are %d (%v): %w", nodes, len(m.Brokers), err, serr)
 		}
 	}
 }

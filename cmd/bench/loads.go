@@ -59,6 +59,9 @@ type result struct {
 	IntendedAckP99 float64 `json:"intendedAckP99ms,omitempty"` // from when the rate wanted the record sent
 	EndToEndP50    float64 `json:"endToEndP50ms,omitempty"`
 	EndToEndP99    float64 `json:"endToEndP99ms,omitempty"`
+	DiskP50        float64 `json:"diskP50ms,omitempty"` // of single durable writes without any load, before and after
+	DiskP99        float64 `json:"diskP99ms,omitempty"`
+	DiskMax        float64 `json:"diskMaxMs,omitempty"`
 }
 
 // run carries the load out.

@@ -35,6 +35,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runIdle(ctx, rest)
 	case "failover":
 		return runFailover(ctx, rest)
+	case "crowd":
+		return runCrowd(ctx, rest)
 	case "send-frames": // the child process of the floor
 		frames, err := strconv.Atoi(rest[1])
 		if err != nil {

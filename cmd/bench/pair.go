@@ -35,9 +35,11 @@ var pairLoads = []pairLoad{
 	{"lat", "2,000 records of 1 KiB a second", func(l *load) { l.kind, l.duration = "latency", 15*time.Second }},
 }
 
-// side is one of the two brokers with what was measured of it.
+// side is one of the two brokers, or clusters, with what was measured of it.
 type side struct {
-	broker  *broker.Broker
+	name    string
+	broker  *broker.Broker      // nil when it is a cluster
+	cluster *broker.Cluster     // nil when it is one broker
 	results map[string][]result // by the load's name; the first round is not in it
 	wrote   string              // the topic of the last p1k
 	moments moments
@@ -50,6 +52,7 @@ type pair struct {
 	rounds int
 	scale  float64
 	stored float64
+	nodes  int // of each side
 	dir    string
 	floor  map[string][]cost
 }
@@ -57,15 +60,22 @@ type pair struct {
 func runPair(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("pair", flag.ExitOnError)
 	a := flags.String("a", "kafka", "the one broker: kafka, or a command line with {data} and {listen}")
-	b := flags.String("b", broker.MillraceLine("build/millrace"), "the other")
+	b := flags.String("b", "", "the other (default build/millrace)")
+	cluster := flags.Bool("cluster", false, "three brokers each and three replicas of everything; CPU time is that of all three")
 	rounds := flags.Int("rounds", 5, "rounds that count; one more goes before them")
-	names := flags.String("loads", "", "of p1k, p1k12, p100, plz4, psmall, c1k, lat only these")
+	names := flags.String("loads", "", "of p1k, p1k12, p100, plz4, psmall, c1k, lat only these (with --cluster: p1k, p1k12, lat unless said)")
 	scale := flags.Float64("scale", 1, "multiply the records and seconds of each load by this, for a quick look")
-	stored := flags.Float64("stored", 5, "GB that are stored when the restart is measured (0: do not measure it)")
+	stored := flags.Float64("stored", 5, "GB that are stored when the restart of one broker is measured (0: do not measure it)")
 	parent := flags.String("dir", "", "where the brokers keep their data meanwhile (default the temporary directory)")
 	flags.Parse(args) //nolint:errcheck // it exits
 
-	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, floor: map[string][]cost{}}
+	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, nodes: 1, floor: map[string][]cost{}}
+	if *cluster {
+		p.nodes = 3
+		if *names == "" {
+			*names = "p1k,p1k12,lat"
+		}
+	}
 	for _, l := range pairLoads {
 		if *names == "" || slices.Contains(strings.Split(*names, ","), l.name) {
 			p.loads = append(p.loads, l)
@@ -77,24 +87,46 @@ func runPair(ctx context.Context, args []string) error {
 	}
 	defer os.RemoveAll(p.dir)
 	for i, what := range []string{*a, *b} {
-		listen, err := freePorts()
-		if err != nil {
+		if p.sides[i], err = p.side(ctx, what, filepath.Join(p.dir, strconv.Itoa(i))); err != nil {
 			return err
 		}
-		br, err := broker.Choose(ctx, what, filepath.Join(p.dir, strconv.Itoa(i)), listen)
-		if err != nil {
-			return err
-		}
-		p.sides[i] = &side{broker: br, results: map[string][]result{}}
 	}
-	if p.sides[0].broker.Name == p.sides[1].broker.Name {
-		p.sides[1].broker.Name += " again"
+	if p.sides[0].name == p.sides[1].name {
+		p.sides[1].name += " again"
 	}
 	if err := p.run(ctx); err != nil {
 		return err
 	}
 	p.print(os.Stdout)
 	return nil
+}
+
+// side makes a broker or a cluster; the default is the binary that was built.
+func (p *pair) side(ctx context.Context, what, dir string) (*side, error) {
+	s := &side{results: map[string][]result{}}
+	if p.nodes > 1 {
+		if what == "" {
+			what = broker.MillraceClusterLine("build/millrace")
+		}
+		c, err := broker.ChooseCluster(ctx, what, dir, p.nodes, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.cluster, s.name = c, c.Name
+		return s, nil
+	}
+	if what == "" {
+		what = broker.MillraceLine("build/millrace")
+	}
+	listen, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
+	if s.broker, err = broker.Choose(ctx, what, dir, listen); err != nil {
+		return nil, err
+	}
+	s.name = s.broker.Name
+	return s, nil
 }
 
 // freePorts returns an address whose port and the one after it are free: Kafka's controller takes the second.
@@ -117,18 +149,21 @@ func freePorts() (string, error) {
 
 func (p *pair) run(ctx context.Context) error {
 	for _, s := range p.sides {
-		progress("%s: start, idle, restart with %.1f GB", s.broker.Name, p.stored)
+		if s.broker == nil {
+			continue
+		}
+		progress("%s: start, idle, restart with %.1f GB", s.name, p.stored)
 		var err error
 		if s.moments, err = measureMoments(ctx, s.broker, p.stored); err != nil {
 			return err
 		}
-		progress("%s: %+v", s.broker.Name, s.moments)
+		progress("%s: %+v", s.name, s.moments)
 	}
 	for _, s := range p.sides {
 		if err := s.start(ctx); err != nil {
 			return err
 		}
-		defer s.broker.Kill()
+		defer s.kill()
 	}
 	for round := range p.rounds + 1 {
 		if err := p.round(ctx, round); err != nil {
@@ -139,12 +174,32 @@ func (p *pair) run(ctx context.Context) error {
 }
 
 func (s *side) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if s.cluster != nil {
+		return startCluster(ctx, s.cluster)
+	}
 	if err := s.broker.Start(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	return s.broker.WaitReady(ctx)
+}
+
+func (s *side) kill() {
+	if s.cluster != nil {
+		s.cluster.Kill()
+	} else {
+		s.broker.Kill() //nolint:errcheck // all is over
+	}
+}
+
+// aim directs a load at the side.
+func (s *side) aim(l *load) {
+	if s.cluster != nil {
+		l.brokers, l.pids, l.replicas = s.cluster.Brokers(), s.cluster.Pids(), len(s.cluster.Nodes)
+	} else {
+		l.brokers, l.pids = []string{s.broker.Listen}, []int{s.broker.Pid()}
+	}
 }
 
 // round gives each load to both, changing who is first, and measures the floor. Round 0 does not count.
@@ -157,9 +212,10 @@ func (p *pair) round(ctx context.Context, round int) error {
 		for _, s := range order {
 			r, err := p.one(ctx, s, l, round)
 			if err != nil {
-				return fmt.Errorf("%s, %s: %w", s.broker.Name, l.title, err)
+				return fmt.Errorf("%s, %s: %w", s.name, l.title, err)
 			}
-			progress("round %d, %s, %s: %.0f MB/s, %.2f CPU-s/GB, ack p99 %.2f ms", round, s.broker.Name, l.name, r.MBPerSecond, r.CPUSecPerGB, r.AckP99)
+			progress("round %d, %s, %s: %.0f MB/s, %.2f CPU-s/GB, ack p99 %.2f ms, disk p99 %.2f ms", round, s.name, l.name, r.MBPerSecond,
+				r.CPUSecPerGB, r.AckP99, r.DiskP99)
 			if round > 0 {
 				s.results[l.name] = append(s.results[l.name], r)
 			}
@@ -183,7 +239,7 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 	pl.load(&l)
 	l.records = int64(float64(l.records) * p.scale)
 	l.duration = time.Duration(float64(l.duration) * p.scale)
-	l.brokers, l.pids = []string{s.broker.Listen}, []int{s.broker.Pid()}
+	s.aim(&l)
 	l.topic = fmt.Sprintf("%s-%d", pl.name, round)
 	if l.kind == "consume" {
 		if s.wrote == "" {
@@ -192,7 +248,11 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 		l.topic = s.wrote
 	}
 	unix.Sync()
-	r, err := l.run(ctx)
+	run := l.run
+	if l.kind == "latency" {
+		run = func(ctx context.Context) (result, error) { return besideDisk(ctx, l, p.dir) }
+	}
+	r, err := run(ctx)
 	if err == nil && r.Failed > 0 {
 		err = fmt.Errorf("%d records were not acknowledged", r.Failed)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // figure is one column of a result.
@@ -31,6 +32,9 @@ var figures = map[string][]figure{
 		{"end to end p50 ms", func(r result) float64 { return r.EndToEndP50 }},
 		{"end to end p99 ms", func(r result) float64 { return r.EndToEndP99 }},
 		{"broker CPU-s", func(r result) float64 { return r.CPUSec }},
+		{"the disk alone, before and after: write p50 ms", func(r result) float64 { return r.DiskP50 }},
+		{"the disk alone, before and after: write p99 ms", func(r result) float64 { return r.DiskP99 }},
+		{"the disk alone, before and after: longest write ms", func(r result) float64 { return r.DiskMax }},
 	},
 }
 
@@ -56,8 +60,12 @@ func medianOf(results []result, of func(result) float64) float64 {
 // print writes the pairs as a table, then the floor, then what was wanted.
 func (p *pair) print(w io.Writer) {
 	a, b := p.sides[0], p.sides[1]
-	fmt.Fprintf(w, "acks=all, one node; medians of %d rounds, the first discarded\n\n", p.rounds)
-	fmt.Fprintf(w, "| load | figure | %s | %s | ratio |\n|---|---|---:|---:|---:|\n", a.broker.Name, b.broker.Name)
+	nodes := "one node"
+	if p.nodes > 1 {
+		nodes = fmt.Sprintf("%d nodes, %d replicas, CPU and memory of all nodes together", p.nodes, p.nodes)
+	}
+	fmt.Fprintf(w, "acks=all, %s; medians of %d rounds, the first discarded\n\n", nodes, p.rounds)
+	fmt.Fprintf(w, "| load | figure | %s | %s | ratio |\n|---|---|---:|---:|---:|\n", a.name, b.name)
 	for _, l := range p.loads {
 		ra, rb := a.results[l.name], b.results[l.name]
 		if len(ra) == 0 || len(rb) == 0 {
@@ -67,15 +75,8 @@ func (p *pair) print(w io.Writer) {
 			row(w, l.title, f.name, medianOf(ra, f.of), medianOf(rb, f.of))
 		}
 	}
-	ms := func(m moments) (float64, float64) {
-		return m.startToAck.Seconds() * 1000, m.restartToAck.Seconds() * 1000
-	}
-	startA, restartA := ms(a.moments)
-	startB, restartB := ms(b.moments)
-	row(w, "start, empty", "ms to the first acknowledged record", startA, startB)
-	row(w, "idle", "resident MB", a.moments.idleMB, b.moments.idleMB)
-	if p.stored > 0 {
-		row(w, fmt.Sprintf("start after kill -9 with %.3g GB", p.stored), "ms to the first acknowledged record", restartA, restartB)
+	if p.nodes == 1 {
+		p.printMoments(w)
 	}
 	fmt.Fprintf(w, "\n| floor of this machine | CPU-s/GB | MB/s |\n|---|---:|---:|\n")
 	for _, s := range steps {
@@ -84,6 +85,16 @@ func (p *pair) print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	p.wanted(w)
+}
+
+func (p *pair) printMoments(w io.Writer) {
+	a, b := p.sides[0].moments, p.sides[1].moments
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	row(w, "start, empty", "ms to the first acknowledged record", ms(a.startToAck), ms(b.startToAck))
+	row(w, "idle", "resident MB", a.idleMB, b.idleMB)
+	if p.stored > 0 {
+		row(w, fmt.Sprintf("start after kill -9 with %.3g GB", p.stored), "ms to the first acknowledged record", ms(a.restartToAck), ms(b.restartToAck))
+	}
 }
 
 func row(w io.Writer, load, figure string, a, b float64) {
@@ -117,16 +128,20 @@ func (p *pair) wanted(w io.Writer) {
 	cpu := func(r result) float64 { return r.CPUSecPerGB }
 	p99 := func(r result) float64 { return r.AckP99 }
 	if x, y := get(a, "p1k", speed), get(b, "p1k", speed); x > 0 {
-		aim(y >= x, "throughput of 1 KiB records %.0f MB/s, at least %s's %.0f", y, a.broker.Name, x)
+		aim(y >= x, "throughput of 1 KiB records %.0f MB/s, at least %s's %.0f", y, a.name, x)
+	}
+	if x, y := get(a, "p1k", cpu), get(b, "p1k", cpu); x > 0 && p.nodes > 1 {
+		aim(y <= x/2, "CPU of all nodes %.2f s/GB, at most half of %s's %.2f (ratio %.2f)", y, a.name, x, y/x)
+		return
 	}
 	if x, y := get(a, "p1k", cpu), get(b, "p1k", cpu); x > 0 {
-		aim(y < x, "broker CPU %.2f s/GB, below %s's %.2f (ratio %.2f, aim 0.7)", y, a.broker.Name, x, y/x)
+		aim(y < x, "broker CPU %.2f s/GB, below %s's %.2f (ratio %.2f, aim 0.7)", y, a.name, x, y/x)
 		floor, _ := p.floorMedian(floorOf)
 		direct, _ := p.floorMedian(directOf)
 		aim(y <= 1.4*floor, "broker CPU %.2f s/GB, at most 1.4 times the floor of %.2f (with direct segments %.2f)", y, floor, direct)
 	}
 	if x, y := get(a, "lat", p99), get(b, "lat", p99); x > 0 {
-		aim(y <= x, "ack p99 at 2,000 records a second %.2f ms, at most %s's %.2f", y, a.broker.Name, x)
+		aim(y <= x, "ack p99 at 2,000 records a second %.2f ms, at most %s's %.2f", y, a.name, x)
 	}
 	aim(b.moments.startToAck.Milliseconds() < 150, "start to the first acknowledged record %d ms, below 150", b.moments.startToAck.Milliseconds())
 	aim(b.moments.idleMB < 48, "resident memory when idle %.1f MB, below 48", b.moments.idleMB)
