@@ -12,14 +12,32 @@ func (l *Log) BeginCheckpoint() *PendingCheckpoint {
 	l.flushTail()
 	l.flushIndex()
 	p := &PendingCheckpoint{written: host.NewFuture[error](l.shared.host.Tasks)}
-	p.checkpoint = Checkpoint{ID: l.id, LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: slices.Clone(l.epochs),
-		Segments: l.segments(), Producers: l.producers.Encode(nil)}
-	p.checkpoint.Held = held(l.firstBase(), l.end)
+	for _, f := range l.fills {
+		f.begun = true
+	}
+	l.letGoOfDamaged()
+	p.checkpoint = l.describe()
 	l.writer.post(writeOp{kind: barrier, done: p.written})
 	l.condemn()
 	l.settled, l.settledBase = l.flushed, l.info.Base
 	l.dirty = false
 	return p
+}
+
+// describe is the log as it is, with the fills that the checkpoint begun last has.
+func (l *Log) describe() Checkpoint {
+	c := Checkpoint{ID: l.id, LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: slices.Clone(l.epochs),
+		Segments: l.segments(), Generations: l.generations.Load(), Producers: l.producers.Encode(nil)}
+	for _, f := range l.fills {
+		if f.begun {
+			c.Segments = insertSegment(c.Segments, f.info)
+		}
+	}
+	for _, r := range l.damaged {
+		c.Damaged = append(c.Damaged, r.info)
+	}
+	c.Held = heldBy(c.Segments)
+	return c
 }
 
 // Checkpoint is BeginCheckpoint and Wait.

@@ -8,19 +8,25 @@ import (
 	"millrace/node/host/mutant"
 )
 
-// checkpointVersion is the format of an encoded checkpoint, drawn in the package comment.
-const checkpointVersion = 0
+// checkpointVersion is the format of an encoded checkpoint, drawn in the package comment. Version 0 had neither
+// generations nor damaged segments, and its segments had no gaps.
+const checkpointVersion = 1
 
 // Checkpoint is a log as of one applied entry, without its records: what recovery begins with.
 type Checkpoint struct {
 	ID                        ID
 	LogStart, End, LastStable int64
-	// Held are the offset ranges whose bytes are in the segments, sorted, apart.
+	// Held are the offset ranges whose bytes are in the segments, sorted, apart: they follow from Segments.
 	Held []OffsetRange
 	// Epochs are the leader epochs, ascending.
 	Epochs []EpochStart
-	// Segments are the files, ascending; the last one is being written. Its Bytes is the position to truncate to.
+	// Segments are the files, ascending, apart; the last one is being written. Their Bytes are the positions to truncate
+	// to. What lies between two of them, or between the log start and the first, is missing.
 	Segments []SegmentInfo
+	// Damaged are files that hold something bad: nothing of them is held, and they are kept for what is good in them.
+	Damaged []SegmentInfo
+	// Generations is the generation of the next file that is not written by apply.
+	Generations int64
 	// Producers is the encoded table of producers.
 	Producers []byte
 }
@@ -29,6 +35,8 @@ type Checkpoint struct {
 type SegmentInfo struct {
 	// Base is the offset that names the file. It holds offsets from Base up to, not including, End.
 	Base, End int64
+	// Generation tells files with the same Base apart; 0 for what apply writes.
+	Generation int64
 	// Bytes is its length.
 	Bytes int64
 	// Entries is the number of its index entries.
@@ -63,23 +71,56 @@ func (c *Checkpoint) Encode(b []byte) []byte {
 		b = binary.AppendVarint(b, int64(e.Epoch))
 		b = binary.AppendVarint(b, e.Start)
 	}
-	b = binary.AppendUvarint(b, uint64(len(c.Segments)))
-	for _, s := range c.Segments {
-		for _, v := range []int64{s.Base, s.End - s.Base, s.Bytes, s.Entries, s.MaxTimestamp, s.FirstTimestamp, s.FirstWall,
-			s.LastWall, s.Indexed} {
-			b = binary.AppendVarint(b, v)
-		}
-	}
+	b = appendSegments(b, c.Segments)
+	b = appendSegments(b, c.Damaged)
+	b = binary.AppendVarint(b, c.Generations)
 	b = binary.AppendUvarint(b, uint64(len(c.Producers)))
 	return append(b, c.Producers...)
+}
+
+func appendSegments(b []byte, segments []SegmentInfo) []byte {
+	b = binary.AppendUvarint(b, uint64(len(segments)))
+	for i := range segments {
+		b = segments[i].append(b)
+	}
+	return b
+}
+
+// append encodes a segment.
+func (s *SegmentInfo) append(b []byte) []byte {
+	for _, v := range [...]int64{s.Base, s.End - s.Base, s.Bytes, s.Entries, s.MaxTimestamp, s.FirstTimestamp, s.FirstWall,
+		s.LastWall, s.Indexed, s.Generation} {
+		b = binary.AppendVarint(b, v)
+	}
+	return b
+}
+
+// segment reads what SegmentInfo.append wrote, in version 0 of a checkpoint without a generation.
+func (f *fields) segment(version byte) SegmentInfo {
+	s := SegmentInfo{Base: f.signed(), End: f.signed(), Bytes: f.signed(), Entries: f.signed(), MaxTimestamp: f.signed(),
+		FirstTimestamp: f.signed(), FirstWall: f.signed(), LastWall: f.signed(), Indexed: f.signed()}
+	s.End += s.Base
+	if version > 0 {
+		s.Generation = f.signed()
+	}
+	return s
+}
+
+// segments reads what appendSegments wrote.
+func (f *fields) segments(version byte) (segments []SegmentInfo) {
+	for range f.count(9) {
+		segments = append(segments, f.segment(version))
+	}
+	return segments
 }
 
 // DecodeCheckpoint reads what Encode wrote. A newer format is refused.
 func DecodeCheckpoint(b []byte) (Checkpoint, error) {
 	f := fields{b: b}
-	var c Checkpoint
-	if v := f.byte(); v != checkpointVersion || f.bad {
-		return c, fmt.Errorf("decode a partition's checkpoint: format version %d is not known", v)
+	c := Checkpoint{Generations: 1}
+	version := f.byte()
+	if version > checkpointVersion || f.bad {
+		return Checkpoint{}, fmt.Errorf("decode a partition's checkpoint: format version %d is not known", version)
 	}
 	copy(c.ID.Topic[:], f.bytes(len(c.ID.Topic)))
 	c.ID.Index = int32(f.signed())
@@ -90,11 +131,10 @@ func DecodeCheckpoint(b []byte) (Checkpoint, error) {
 	for range f.count(2) {
 		c.Epochs = append(c.Epochs, EpochStart{int32(f.signed()), f.signed()})
 	}
-	for range f.count(9) {
-		s := SegmentInfo{Base: f.signed(), End: f.signed(), Bytes: f.signed(), Entries: f.signed(), MaxTimestamp: f.signed(),
-			FirstTimestamp: f.signed(), FirstWall: f.signed(), LastWall: f.signed(), Indexed: f.signed()}
-		s.End += s.Base
-		c.Segments = append(c.Segments, s)
+	c.Segments = f.segments(version)
+	if version > 0 {
+		c.Damaged = f.segments(version)
+		c.Generations = f.signed()
 	}
 	c.Producers = f.bytes(f.count(1))
 	if f.bad || len(f.b) != 0 || !c.sound() {
@@ -108,15 +148,25 @@ func (c *Checkpoint) sound() bool {
 	if c.LogStart < 0 || c.LogStart > c.End || c.LastStable < c.LogStart || c.LastStable > c.End || len(c.Segments) == 0 {
 		return false
 	}
-	last := int64(-1)
-	for _, s := range c.Segments {
-		if s.Base < last || s.End < s.Base || s.Bytes < 0 || s.Bytes > maxSegmentBytes || s.Entries < 0 ||
-			s.Indexed > s.Bytes || (s.Bytes == 0) != (s.End == s.Base) {
+	last := int64(0)
+	for i := range c.Segments {
+		s := &c.Segments[i]
+		if s.Base < last || !s.sound() || s.Generation >= c.Generations {
 			return false
 		}
 		last = s.End
 	}
+	for i := range c.Damaged {
+		if s := &c.Damaged[i]; !s.sound() || s.Generation >= c.Generations {
+			return false
+		}
+	}
 	return last == c.End
+}
+
+func (s *SegmentInfo) sound() bool {
+	return s.Base >= 0 && s.End >= s.Base && s.Bytes >= 0 && s.Bytes <= maxSegmentBytes && s.Entries >= 0 &&
+		s.Indexed <= s.Bytes && s.Generation >= 0 && (s.Bytes == 0) == (s.End == s.Base)
 }
 
 // PendingCheckpoint is a checkpoint whose bytes are on their way to the disk.

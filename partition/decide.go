@@ -77,15 +77,18 @@ func (t *Tail) Add(base int64, b Incoming, roll bool, wall int64) {
 	t.Bytes += b.Bytes
 }
 
-// retentionStart walks over segments from the oldest on and returns where the log should start. The last one, which is
-// being written, may go too, when it has records: then the start is its end, and SetLogStart rolls.
-func retentionStart(segments []SegmentInfo, total int64, c RetentionConfig, wall int64) int64 {
+// retentionStart walks over segments from the oldest on and returns where the log should start, start or later. The last
+// one, which is being written, may go too, when it has records: then the start is its end, and SetLogStart rolls. What is
+// not here is not judged: the walk ends at a hole.
+func retentionStart(start int64, segments []SegmentInfo, total int64, c RetentionConfig, wall int64) int64 {
 	over := int64(-1)
 	if c.RetentionBytes >= 0 {
 		over = total - c.RetentionBytes
 	}
-	start := segments[0].Base
 	for _, s := range segments {
+		if s.Base > start {
+			break
+		}
 		large := s.Bytes > 0 && over >= s.Bytes
 		newest := s.MaxTimestamp
 		if newest < 0 {

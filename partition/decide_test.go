@@ -76,7 +76,7 @@ func TestRetention(t *testing.T) {
 		for _, s := range x.segments {
 			total += s.Bytes
 		}
-		if got := retentionStart(x.segments, total, x.c, x.wall); got != x.want {
+		if got := retentionStart(x.segments[0].Base, x.segments, total, x.c, x.wall); got != x.want {
 			t.Errorf("%s: %d, want %d", x.name, got, x.want)
 		}
 	}

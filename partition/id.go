@@ -21,6 +21,11 @@ var (
 	ErrOffsetOutOfRange = errors.New("offset out of range")
 	// ErrDropped says that the partition was dropped or closed.
 	ErrDropped = errors.New("partition dropped")
+	// ErrMissing says that an offset is between the log start and the end, and not here: it was never pulled from another
+	// replica, or what was here is damaged.
+	ErrMissing = errors.New("not held by this replica")
+	// ErrChanged says that a file, or the range of it that was asked for, is not there any more: ask for the list again.
+	ErrChanged = errors.New("the segment file has changed")
 	// ErrCorrupt says that what is on disk is not what was written. It is never repaired by guessing.
 	ErrCorrupt = errors.New("partition is corrupt")
 )

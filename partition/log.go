@@ -43,6 +43,13 @@ type Log struct {
 	entriesFrom int64
 	flushed     int64
 
+	// fills are files that wait for a durable checkpoint, damaged those that have something bad in them; replaced only.
+	fills   []*filled
+	damaged []*rolledSegment
+	// gaps says that something is missing between two of rolled; generations is that of the next file to be filled.
+	gaps        bool
+	generations *host.Counter
+
 	// doomed segments wait for the next checkpoint to begin, condemned ones for that checkpoint to be durable.
 	doomed, condemned []*segment
 	// settled is the number of entries of the segment at settledBase that were written when the last checkpoint began.
@@ -150,7 +157,8 @@ func (l *Log) Roll() {
 
 // newActive makes an empty segment at the end. Its file comes into being with its first bytes.
 func (l *Log) newActive() {
-	l.active = newSegment(l.shared, l.writer, l.dir, l.hold, l.end, false)
+	l.hold.Acquire() // the log holds it, so this cannot fail
+	l.active = newSegment(l.shared, l.writer, l.dir, l.hold, l.end, 0, false)
 	l.info = emptySegment(l.end)
 	l.entries, l.entriesFrom, l.flushed = nil, 0, 0
 }
@@ -191,6 +199,7 @@ func (l *Log) SetLogStart(offset int64) error {
 		n++
 	}
 	l.setRolled(slices.Clone(l.rolled[n:]))
+	l.forgetFillsBelow(offset)
 	l.tail.forgetBelow(l.firstBase())
 	l.epochs = epochsFrom(l.epochs, offset)
 	l.dirty = true
@@ -203,8 +212,9 @@ func (l *Log) SetLogStart(offset int64) error {
 }
 
 func (l *Log) setRolled(rolled []*rolledSegment) {
-	l.rolled, l.rolledBytes, l.rolledTime = rolled, 0, -1
-	for _, r := range rolled {
+	l.rolled, l.rolledBytes, l.rolledTime, l.gaps = rolled, 0, -1, false
+	for i, r := range rolled {
+		l.gaps = l.gaps || i > 0 && rolled[i-1].info.End < r.info.Base
 		l.rolledBytes += r.info.Bytes
 		l.rolledTime = max(l.rolledTime, r.info.MaxTimestamp)
 	}
@@ -228,11 +238,8 @@ func (l *Log) Drop() {
 	}
 	l.dropped = true
 	l.leave()
-	for _, r := range l.rolled {
-		l.doomed = append(l.doomed, r.seg)
-	}
-	l.doomed = append(l.doomed, l.active)
-	l.rolled = nil
+	l.doomed = append(l.doomed, l.files()...)
+	l.rolled, l.fills, l.damaged = nil, nil, nil
 	l.condemn()
 }
 
@@ -262,13 +269,9 @@ func (l *Log) Close() {
 	}
 	l.closed = true
 	l.leave()
-	for _, r := range l.rolled {
-		r.seg.ref.Release()
-	}
-	for _, g := range append(l.doomed, l.condemned...) {
+	for _, g := range slices.Concat(l.files(), l.doomed, l.condemned) {
 		g.ref.Release()
 	}
-	l.active.ref.Release()
 	l.hold.Release()
 }
 
@@ -294,6 +297,19 @@ func (l *Log) Checkpointed() {
 		return
 	}
 	l.settle()
+	l.settleFills()
+}
+
+// files are all segments that belong to the log.
+func (l *Log) files() []*segment {
+	out := []*segment{l.active}
+	for _, r := range slices.Concat(l.rolled, l.damaged) {
+		out = append(out, r.seg)
+	}
+	for _, f := range l.fills {
+		out = append(out, f.seg)
+	}
+	return out
 }
 
 // Watch wakes w whenever something is published, until Unwatch. First watch, then read, then wait.

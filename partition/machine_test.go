@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -267,7 +268,8 @@ func TestIndexIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatIsMissing(t *testing.T) {
+// TestOpenMakesHolesOfWhatIsMissing: what was acknowledged is never dropped in silence, and the rest is served.
+func TestOpenMakesHolesOfWhatIsMissing(t *testing.T) {
 	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096})
 	l := create(t, s)
 	for i := range int64(20) {
@@ -286,38 +288,69 @@ func TestOpenRefusesWhatIsMissing(t *testing.T) {
 	if err := os.Truncate(file(10), c.Segments[1].Bytes-1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := partition.Open(s, "p", c); !errors.Is(err, partition.ErrCorrupt) {
-		t.Fatal(err)
+	reopen := func(c partition.Checkpoint, holes ...partition.OffsetRange) *partition.Log {
+		t.Helper()
+		l, err := partition.Open(s, "p", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := l.View()
+		if got := v.Holes(); !slices.Equal(got, holes) || v.Whole != (len(holes) == 0) {
+			t.Fatalf("holes %v, whole %v, want %v", got, v.Whole, holes)
+		}
+		for o := range int64(20) {
+			missing := false
+			for _, h := range holes {
+				missing = missing || h.Start <= o && o < h.End
+			}
+			if !missing {
+				verify(t, l, o, 500)
+			} else if _, err := l.Read(o, 1, true); !errors.Is(err, partition.ErrMissing) {
+				t.Fatalf("offset %d: %v", o, err)
+			}
+		}
+		return l
 	}
+	reopen(c, partition.OffsetRange{Start: 10, End: 20}).Close()
 	if err := os.WriteFile(file(10), append(saved, "and more"...), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file(99), saved, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err = partition.Open(s, "p", c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	reopen(c).Close()
 	if _, err := os.Stat(file(99)); !errors.Is(err, os.ErrNotExist) {
 		t.Fatal("a later segment was left", err)
 	}
-	for o := range int64(20) {
-		verify(t, l, o, 500)
-	}
-	l.Close()
-	if err := os.Remove(file(0)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := partition.Open(s, "p", c); !errors.Is(err, partition.ErrCorrupt) {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "p", "notes.txt"), nil, 0o644); err != nil {
+	if err := os.Rename(file(0), file(0)+"x"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := partition.Open(s, "p", c); err == nil {
 		t.Fatal("a foreign file is accepted")
 	}
+	if err := os.Rename(file(0)+"x", filepath.Join(dir, "saved")); err != nil {
+		t.Fatal(err)
+	}
+	l = reopen(c, partition.OffsetRange{Start: 0, End: 10})
+	if c, err = l.Checkpoint(); err != nil { // the hole is remembered
+		t.Fatal(err)
+	}
+	l.Checkpointed()
+	l.Close()
+	if c, err = partition.DecodeCheckpoint(c.Encode(nil)); err != nil {
+		t.Fatal(err)
+	}
+	// The file comes back from a copy: what is sound in it is taken.
+	if err := os.Rename(filepath.Join(dir, "saved"), file(0)); err != nil {
+		t.Fatal(err)
+	}
+	l = reopen(c, partition.OffsetRange{Start: 0, End: 10})
+	salvage(t, l)
+	l.Close()
+	if err := os.RemoveAll(filepath.Join(dir, "p")); err != nil {
+		t.Fatal(err)
+	}
+	reopen(c, partition.OffsetRange{Start: 0, End: 20}).Close()
 }
 
 // TestAppendForgetsNoProducers: how long a producer is remembered is a setting of the node, which an append does not know.

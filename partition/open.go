@@ -32,6 +32,8 @@ func Create(s *Shared, dir string, id ID, epoch int32) (*Log, error) {
 
 func newLog(s *Shared, dir string, id ID) *Log {
 	l := &Log{shared: s, writer: s.writerOf(id), id: id, dir: dir, producers: NewProducers(), rolledTime: -1}
+	l.generations = host.NewCounter(s.host.Tasks)
+	l.generations.Add(1)
 	l.hold = host.NewRef(s.host.Tasks, l.leftDir)
 	l.view = host.NewSnapshot(s.host.Tasks, &View{})
 	l.watchers = host.NewWatchers(s.host.Tasks)
@@ -47,8 +49,8 @@ func (l *Log) leftDir() {
 
 // Open opens a partition as the checkpoint describes it, which must be durable: the segment being written is truncated
 // to the checkpoint's position, later segments are deleted, and the caller then applies again what came after. What was
-// truncated is not durable, and need not be: after another crash it is truncated again. Files that are missing or too
-// short are ErrCorrupt.
+// truncated is not durable, and need not be: after another crash it is truncated again. A file that is missing or too
+// short is damaged: its range is a hole.
 func Open(s *Shared, dir string, c Checkpoint) (*Log, error) {
 	l, err := open(s, dir, c)
 	if err != nil {
@@ -70,22 +72,26 @@ func open(s *Shared, dir string, c Checkpoint) (*Log, error) {
 		return nil, err
 	}
 	l.forget(&c)
-	exists, err := l.sweep(c.Segments)
+	l.generations.Add(c.Generations - l.generations.Load())
+	found, err := l.sweep(&c)
 	if err != nil {
 		return nil, err
 	}
-	if exists {
-		if err := l.truncate(); err != nil {
-			return nil, err
-		}
-	}
 	var rolled []*rolledSegment
 	for _, i := range c.Segments[:last] {
-		g := newSegment(s, l.writer, dir, l.hold, i.Base, true)
-		rolled = append(rolled, &rolledSegment{seg: g, info: i, from: i.Entries})
+		if r := l.reopen(i); found[nameOf(&i)] {
+			rolled = append(rolled, r)
+		} else {
+			l.lose(r, "its file is missing")
+		}
+	}
+	for _, i := range c.Damaged {
+		l.damaged = append(l.damaged, l.reopen(i))
 	}
 	l.setRolled(rolled)
-	l.active = newSegment(s, l.writer, dir, l.hold, l.info.Base, exists)
+	if err := l.openActive(found[nameOf(&l.info)]); err != nil {
+		return nil, err
+	}
 	l.entriesFrom, l.flushed, l.settled, l.settledBase = l.info.Entries, l.info.Entries, l.info.Entries, l.info.Base
 	l.tail.pos, l.tail.flushed = l.info.Bytes, l.info.Bytes
 	l.Publish()
@@ -105,40 +111,83 @@ func (l *Log) forget(c *Checkpoint) {
 	}
 }
 
-// sweep deletes what is in the directory and not in the checkpoint, and says whether the file of the segment being
-// written is there.
-func (l *Log) sweep(segments []SegmentInfo) (exists bool, err error) {
-	names, err := l.shared.host.Disk.List(l.dir)
-	if err != nil {
-		if errors.Is(err, host.ErrNotExist) {
-			err = fmt.Errorf("directory %s is missing: %w", l.dir, ErrCorrupt)
+// reopen makes the segment that a checkpoint describes.
+func (l *Log) reopen(i SegmentInfo) *rolledSegment {
+	l.hold.Acquire() // the log holds it, so this cannot fail
+	g := newSegment(l.shared, l.writer, l.dir, l.hold, i.Base, i.Generation, true)
+	return &rolledSegment{seg: g, info: i, from: i.Entries}
+}
+
+// lose notes that a segment is damaged. What it should hold was acknowledged, so this is never silent.
+func (l *Log) lose(r *rolledSegment, why string) {
+	l.damaged = append(l.damaged, r)
+	l.dirty = true
+	l.shared.host.Log.Error("a segment is damaged and its records are not served until they are here again",
+		"file", r.seg.name+logSuffix, "from", r.info.Base, "to", r.info.End, "reason", why)
+}
+
+// openActive opens the segment being written, cut to the checkpoint's position: what is behind may be holes. One that is
+// missing or too short is damaged, and a new one begins at the end.
+func (l *Log) openActive(exists bool) error {
+	size := int64(0)
+	var err error
+	if exists {
+		if size, err = l.size(l.info.Base, l.info.Generation); err != nil {
+			return err
 		}
-		return false, err
 	}
-	found := 0
+	if size < l.info.Bytes {
+		why := fmt.Sprintf("it has %d bytes instead of %d", size, l.info.Bytes)
+		l.lose(l.reopen(l.info), why)
+		l.newActive()
+		return nil
+	}
+	if exists {
+		if err := l.truncate(size); err != nil {
+			return err
+		}
+	}
+	l.hold.Acquire() // the log holds it, so this cannot fail
+	l.active = newSegment(l.shared, l.writer, l.dir, l.hold, l.info.Base, l.info.Generation, exists)
+	return nil
+}
+
+// fileID is what tells the files of a partition apart.
+type fileID struct{ base, generation int64 }
+
+func nameOf(s *SegmentInfo) fileID { return fileID{s.Base, s.Generation} }
+
+// sweep deletes what is in the directory and not in the checkpoint, and returns which segment files are there.
+func (l *Log) sweep(c *Checkpoint) (found map[fileID]bool, err error) {
+	names, err := l.shared.host.Disk.List(l.dir)
+	if errors.Is(err, host.ErrNotExist) {
+		names, err = nil, l.shared.host.Disk.Mkdir(l.dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[fileID]bool, len(c.Segments)+len(c.Damaged))
+	for _, segments := range [][]SegmentInfo{c.Segments, c.Damaged} {
+		for i := range segments {
+			known[nameOf(&segments[i])] = true
+		}
+	}
+	found = make(map[fileID]bool, len(known))
 	for _, name := range names {
-		base, suffix, ok := parseName(name)
-		i, known := slices.BinarySearchFunc(segments, base, func(s SegmentInfo, b int64) int { return compare(s.Base, b) })
+		base, generation, suffix, ok := parseName(name)
+		id := fileID{base, generation}
 		switch {
 		case !ok:
-			return false, fmt.Errorf("%s/%s is not a file of a partition: move it away", l.dir, name)
-		case !known:
+			return nil, fmt.Errorf("%s/%s is not a file of a partition: move it away", l.dir, name)
+		case !known[id]:
 			if err := l.shared.remove(l.dir + "/" + name); err != nil {
-				return false, err
+				return nil, err
 			}
 		case suffix == logSuffix:
-			found++
-			exists = exists || i == len(segments)-1
+			found[id] = true
 		}
 	}
-	missing := len(segments) - found
-	if !exists && l.info.Bytes == 0 {
-		missing--
-	}
-	if missing > 0 {
-		return false, fmt.Errorf("%d of %d segments are missing in %s: %w", missing, len(segments), l.dir, ErrCorrupt)
-	}
-	return exists, nil
+	return found, nil
 }
 
 func compare(a, b int64) int {
@@ -151,31 +200,39 @@ func compare(a, b int64) int {
 	return 0
 }
 
-func parseName(name string) (base int64, suffix string, ok bool) {
+// parseName reads what segmentName and a suffix make.
+func parseName(name string) (base, generation int64, suffix string, ok bool) {
 	for _, suffix := range []string{logSuffix, indexSuffix} {
-		if digits, found := strings.CutSuffix(name, suffix); found && len(digits) == 20 {
-			base, err := strconv.ParseInt(digits, 10, 64)
-			return base, suffix, err == nil && base >= 0
+		stem, found := strings.CutSuffix(name, suffix)
+		if !found {
+			continue
 		}
+		digits, more, generated := strings.Cut(stem, "-")
+		if len(digits) != 20 {
+			return 0, 0, "", false
+		}
+		base, err := strconv.ParseInt(digits, 10, 64)
+		if err == nil && generated {
+			generation, err = strconv.ParseInt(more, 10, 64)
+		}
+		ok := err == nil && base >= 0 && generation >= 0 && generated == (generation > 0)
+		return base, generation, suffix, ok
 	}
-	return 0, "", false
+	return 0, 0, "", false
 }
 
-// truncate cuts the segment being written to the checkpoint's position: what is behind may be holes.
-func (l *Log) truncate() error {
-	name := segmentName(l.dir, l.info.Base) + logSuffix
-	file, err := l.shared.host.Disk.Open(name, host.Mode{})
+// size is the length of a segment's file.
+func (l *Log) size(base, generation int64) (int64, error) {
+	file, err := l.shared.host.Disk.Open(segmentName(l.dir, base, generation)+logSuffix, host.Mode{ReadOnly: true})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer file.Close()
 	size, err := file.Size()
-	if err != nil {
-		return err
-	}
-	if size < l.info.Bytes {
-		return fmt.Errorf("%s has %d bytes, the checkpoint says %d: %w", name, size, l.info.Bytes, ErrCorrupt)
-	}
+	return size, errors.Join(err, file.Close())
+}
+
+// truncate cuts the segment being written to the checkpoint's position.
+func (l *Log) truncate(size int64) error {
 	if mutant.On("recovery-does-not-truncate") {
 		l.info.Bytes = size
 		return nil
@@ -183,5 +240,9 @@ func (l *Log) truncate() error {
 	if size == l.info.Bytes {
 		return nil
 	}
-	return file.Truncate(l.info.Bytes)
+	file, err := l.shared.host.Disk.Open(segmentName(l.dir, l.info.Base, l.info.Generation)+logSuffix, host.Mode{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(l.info.Bytes), file.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/partition/batch"
 )
 
@@ -31,7 +32,7 @@ func (r *Range) Release() {
 
 // Read finds whole batches from the one that holds offset on, below the end, up to maxBytes; with atLeastOne the first
 // batch is given even when it is larger. A range does not cross segments, and is empty at the end of the log.
-// ErrOffsetOutOfRange below the log start and above the end; ErrDropped; ErrCorrupt.
+// ErrOffsetOutOfRange below the log start and above the end; ErrMissing in a hole; ErrDropped; ErrCorrupt.
 func (l *Log) Read(offset int64, maxBytes int, atLeastOne bool) (*Range, error) {
 	return l.read(offset, maxBytes, atLeastOne, false)
 }
@@ -59,6 +60,9 @@ func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Ran
 			return r, nil
 		}
 		i := v.segmentAt(offset)
+		if v.segment(i).info.Base > offset && !mutant.On("fill-hole-served") {
+			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, ErrMissing)
+		}
 		if r.source = l.shared.pin(v, i); r.source == nil {
 			continue // deleted since the view was loaded: there is a newer one
 		}
@@ -69,6 +73,7 @@ func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Ran
 		}
 		if err != nil {
 			r.Release()
+			l.suspect(v, i, err)
 			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, err)
 		}
 		return r, nil

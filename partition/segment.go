@@ -11,15 +11,22 @@ const (
 	indexSuffix = ".index"
 )
 
-// segmentName is the name of a segment's file without its suffix.
-func segmentName(dir string, base int64) string { return fmt.Sprintf("%s/%020d", dir, base) }
+// segmentName is the name of a segment's file without its suffix. What apply writes has generation 0; every other file
+// that ever begins at the same offset has a generation of its own.
+func segmentName(dir string, base, generation int64) string {
+	if generation == 0 {
+		return fmt.Sprintf("%s/%020d", dir, base)
+	}
+	return fmt.Sprintf("%s/%020d-%d", dir, base, generation)
+}
 
 // segment is a segment file as tasks share it. What grows (its length, its timestamps) is in the views.
 //
 // ref is held by the log while the segment belongs to it, and by readers. When it ends, and the log has marked the
 // segment as doomed before letting go, the files are deleted.
 type segment struct {
-	base   int64
+	base, generation int64
+
 	name   string
 	shared *Shared
 	ref    *host.Ref
@@ -34,10 +41,11 @@ type segment struct {
 	writer *writer
 }
 
-func newSegment(s *Shared, w *writer, dir string, hold *host.Ref, base int64, exists bool) *segment {
-	g := &segment{base: base, name: segmentName(dir, base), shared: s, dir: hold, exists: exists, writer: w}
+// newSegment makes a segment whose directory the caller holds for it.
+func newSegment(s *Shared, w *writer, dir string, hold *host.Ref, base, generation int64, exists bool) *segment {
+	g := &segment{base: base, generation: generation, name: segmentName(dir, base, generation), shared: s, dir: hold,
+		exists: exists, writer: w}
 	g.handle = host.NewSnapshot[handle](s.host.Tasks, nil)
-	hold.Acquire() // the log holds it, so this cannot fail
 	g.ref = host.NewRef(s.host.Tasks, g.end)
 	return g
 }

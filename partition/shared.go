@@ -29,6 +29,8 @@ type Options struct {
 	OpenFiles, OpenWriters int
 	// Writers is the number of tasks that write segments; the default is 4.
 	Writers int
+	// Damaged is told when a reader found a segment damaged, from the reader's task: it must not block. Nil tells nobody.
+	Damaged func(id ID, base, generation int64)
 }
 
 func (o *Options) fill() {

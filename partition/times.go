@@ -43,7 +43,7 @@ func (v *View) lastEpoch() int32 {
 func (l *Log) EpochEnd(epoch int32) (int32, int64) { return l.view.Load().EpochEnd(epoch) }
 
 // OffsetForTime is the first record, from the log start on, whose timestamp is at least ts. false when there is none. It
-// may decompress batches, under a bound.
+// may decompress batches, under a bound. ErrMissing when the answer may lie in a hole.
 func (l *Log) OffsetForTime(ts int64) (Position, bool, error) {
 	for {
 		v := l.view.Load()
@@ -63,8 +63,13 @@ func (l *Log) OffsetForTime(ts int64) (Position, bool, error) {
 
 // search looks through the segments of a view. again says that one was deleted meanwhile.
 func (l *Log) search(v *View, ts int64) (p Position, found, again bool, err error) {
-	for i := v.segmentAt(v.LogStart); i < v.Segments(); i++ {
+	at := v.LogStart
+	for i := v.segmentAt(at); i < v.Segments(); i++ {
 		info := &v.segment(i).info
+		if info.Base > at {
+			return p, false, false, ErrMissing
+		}
+		at = info.End
 		if info.MaxTimestamp < ts || info.Bytes == 0 {
 			continue
 		}
@@ -74,6 +79,9 @@ func (l *Log) search(v *View, ts int64) (p Position, found, again bool, err erro
 		}
 		p, found, err = x.search(ts, v.LogStart)
 		x.close()
+		if err != nil {
+			l.suspect(v, i, err)
+		}
 		if found || err != nil {
 			return p, found, false, err
 		}
@@ -137,6 +145,7 @@ func (x *source) searchBatch(pos int64, h *batch.Header, ts, start int64) (p Pos
 }
 
 // MaxTimestamp is the first record with the greatest timestamp. false when the log is empty or no record has a time.
+// ErrMissing when the log has holes.
 func (l *Log) MaxTimestamp() (Position, bool, error) {
 	for {
 		v := l.view.Load()
@@ -145,6 +154,9 @@ func (l *Log) MaxTimestamp() (Position, bool, error) {
 		}
 		if v.MaxTimestamp < 0 || v.LogStart == v.End {
 			return Position{}, false, nil
+		}
+		if !v.Whole {
+			return Position{}, false, fmt.Errorf("look for the greatest time of %v: %w", l.id, ErrMissing)
 		}
 		p, found, again, err := l.search(v, v.MaxTimestamp)
 		if !again && !found && err == nil {
@@ -206,6 +218,6 @@ func (l *Log) RollNeeded(incoming Incoming, c RollConfig, wall int64) bool {
 // RetentionStart is the log start that retention asks for at that wall clock, and whether it is above the present one.
 // It may be the end: then the segment being written is given up too.
 func (l *Log) RetentionStart(c RetentionConfig, wall int64) (int64, bool) {
-	start := retentionStart(l.segments(), l.rolledBytes+l.info.Bytes, c, wall)
+	start := retentionStart(l.logStart, l.segments(), l.rolledBytes+l.info.Bytes, c, wall)
 	return start, start > l.logStart
 }

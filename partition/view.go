@@ -8,13 +8,6 @@ import (
 // OffsetRange is the offsets from Start up to, not including, End.
 type OffsetRange struct{ Start, End int64 }
 
-func held(start, end int64) []OffsetRange {
-	if start == end {
-		return nil
-	}
-	return []OffsetRange{{start, end}}
-}
-
 // View is the state of a log as readers see it. It never changes.
 type View struct {
 	// LogStart is the first offset that may be read; End is the next offset, the high watermark; LastStable is the end
@@ -28,6 +21,8 @@ type View struct {
 	Bytes int64
 	// Dropped says that the partition is gone.
 	Dropped bool
+	// Whole says that nothing between log start and end is missing.
+	Whole bool
 
 	rolled []*rolledSegment
 	active rolledSegment
@@ -39,7 +34,7 @@ func (l *Log) Publish() {
 	v := &View{LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: l.epochs,
 		MaxTimestamp: max(l.rolledTime, l.info.MaxTimestamp), Bytes: l.rolledBytes + l.info.Bytes,
 		rolled: l.rolled, chunks: l.tail.chunks,
-		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}}
+		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}, Whole: l.isWhole()}
 	l.view.Store(v)
 	l.watchers.Wake()
 }
@@ -47,29 +42,8 @@ func (l *Log) Publish() {
 // View is the published state.
 func (l *Log) View() *View { return l.view.Load() }
 
-// Held are the offset ranges that are here, sorted, apart. A whole replica has one, or none when it has no records.
-func (v *View) Held() []OffsetRange { return held(v.first().info.Base, v.End) }
-
-// Whole says that nothing between log start and end is missing.
-func (v *View) Whole() bool {
-	at := v.LogStart
-	for _, r := range v.Held() {
-		if r.Start <= at {
-			at = max(at, r.End)
-		}
-	}
-	return at >= v.End
-}
-
 // Segments is the number of segment files.
 func (v *View) Segments() int { return len(v.rolled) + 1 }
-
-func (v *View) first() *rolledSegment {
-	if len(v.rolled) > 0 {
-		return v.rolled[0]
-	}
-	return &v.active
-}
 
 // segmentAt is the place of the segment that holds offset, or of the next one that holds anything above it.
 func (v *View) segmentAt(offset int64) int {
@@ -88,6 +62,9 @@ func (v *View) segment(i int) *rolledSegment {
 func (v *View) chunksOf(g *segment) []*chunk {
 	from := sort.Search(len(v.chunks), func(i int) bool { return v.chunks[i].seg.base >= g.base })
 	to := sort.Search(len(v.chunks), func(i int) bool { return v.chunks[i].seg.base > g.base })
+	if from < to && v.chunks[from].seg != g {
+		return nil // of a file that this one replaced
+	}
 	return v.chunks[from:to]
 }
 

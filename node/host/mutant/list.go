@@ -13,6 +13,10 @@ func All() []Mutant {
 		{"tail-released-early", "partition: a full chunk is given back before it is written"},
 		{"delete-before-checkpoint", "partition: segments are deleted before the checkpoint without them is durable"},
 		{"partial-block-lost", "partition: after a checkpoint the last block is not written again"},
+		{"fill-held-before-checkpoint", "partition: a fill counts as held before the checkpoint that has it is durable"},
+		{"fill-overlap-accepted", "partition: a fill may lie over what is held"},
+		{"fill-generation-not-checked", "partition: a pull goes on in another file of the same offset"},
+		{"fill-hole-served", "partition: a read in a hole is answered with what comes behind it"},
 		{"wal-ack-before-sync", "wal: appends are answered before their group is written"},
 		{"wal-torn-tail-accepted", "wal: recovery does not check the records of a group"},
 		{"wal-directory-not-synced", "wal: a new file is used before its name is durable"},
@@ -34,5 +38,10 @@ func All() []Mutant {
 		{"fetch-beyond-applied-end", "node: a fetch above the applied end is answered OFFSET_OUT_OF_RANGE without asking what is committed"},
 		{"group-read-unconfirmed", "node: a coordinator answers committed offsets without making sure that it still leads"},
 		{"fetch-session-keeps-offset", "node: a fetch session goes on at the offset with which a partition was first asked for"},
+		{"peer-payload-missing", "peer: a message goes out without a payload that could not be read"},
+		{"peer-checksum-ignored", "peer: the checksum of what came from another node is not looked at"},
+		{"peer-refused-admitted", "peer: a node that is refused is let in"},
+		{"peer-old-incarnation-kept", "peer: connections of a node's former life stay open"},
+		{"peer-drop-not-reported", "peer: nobody hears of messages that were not sent"},
 	}
 }

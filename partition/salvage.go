@@ -1,0 +1,211 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"millrace/node/host"
+	"millrace/partition/batch"
+)
+
+// Damage is a damaged file of a log, pinned. What is sound in it can be salvaged. It belongs to one task.
+type Damage struct {
+	log *Log
+	r   *rolledSegment
+}
+
+// Damaged are the damaged files of the log, each to be released. Only the owner calls it.
+func (l *Log) Damaged() []*Damage {
+	var out []*Damage
+	for _, r := range l.damaged {
+		r.seg.ref.Acquire() // the log holds it, so this cannot fail
+		out = append(out, &Damage{log: l, r: r})
+	}
+	return out
+}
+
+// Release lets go of the file.
+func (d *Damage) Release() { d.r.seg.ref.Release() }
+
+// Info describes the file as it should be.
+func (d *Damage) Info() SegmentInfo { return d.r.info }
+
+// Name is the name of the file.
+func (d *Damage) Name() string { return d.r.seg.name + logSuffix }
+
+// salvage is the work on one damaged file.
+type salvage struct {
+	*Damage
+	v      *View
+	x      *source
+	wanted []OffsetRange
+	fill   *Fill
+	done   func(*Fill) error
+	pace   func(bytes int) bool
+	index  []indexEntry
+	read   bool // the index
+}
+
+// Salvage copies what is sound in the file and lies in the wanted holes into fills, each of which is finished and given
+// to done. pace is called before each piece with its size; false ends the work. It may be called from any task.
+func (d *Damage) Salvage(wanted []OffsetRange, pace func(bytes int) bool, done func(*Fill) error) error {
+	l := d.log
+	d.r.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
+	s := &salvage{Damage: d, v: l.view.Load(), wanted: wanted, done: done, pace: pace}
+	s.x = &source{shared: l.shared, seg: d.r.seg, size: d.r.info.Bytes, whole: d.r.info.Bytes, rolled: true}
+	defer s.x.close()
+	err := s.run()
+	if s.fill != nil {
+		s.fill.Abandon()
+	}
+	if err != nil {
+		return fmt.Errorf("salvage %s: %w", d.Name(), err)
+	}
+	return nil
+}
+
+func (s *salvage) run() error {
+	h, err := s.x.file(true)
+	if errors.Is(err, host.ErrNotExist) {
+		return nil // the whole file is lost
+	}
+	if err != nil {
+		return err
+	}
+	size, err := h.file.Size()
+	if err != nil {
+		return err
+	}
+	s.x.size = min(s.x.size, size)
+	buf := s.x.shared.host.Buffers.Get(scrubStep)
+	defer func() { buf.Release() }()
+	for pos := int64(0); pos >= 0 && pos < s.x.size; {
+		header, err := s.x.header(pos)
+		if err != nil {
+			pos = s.resume(pos)
+			continue
+		}
+		n := int(min(s.x.size-pos, scrubStep))
+		if n = max(n, header.Size()); n > len(buf.Bytes()) {
+			buf.Release()
+			buf = s.x.shared.host.Buffers.Get(n)
+		}
+		if !s.pace(n) {
+			break
+		}
+		b := buf.Bytes()[:n]
+		if err := s.x.read(b, pos); err != nil {
+			pos = s.resume(pos)
+			continue
+		}
+		good, _, bad := s.v.sound(b, header.BaseOffset)
+		if err := s.keep(b[:good]); err != nil {
+			return err
+		}
+		if pos += int64(good); bad != nil {
+			pos = s.skip(pos)
+		}
+	}
+	return s.finish()
+}
+
+// skip is where to go on after a bad batch: behind it, when its length makes sense.
+func (s *salvage) skip(pos int64) int64 {
+	h, err := s.x.header(pos)
+	if err != nil {
+		return s.resume(pos)
+	}
+	behind := pos + int64(h.Size())
+	if behind == s.x.size {
+		return behind
+	}
+	if _, err := s.x.header(behind); err != nil {
+		return s.resume(pos)
+	}
+	return behind
+}
+
+// resume finds in the index where the next batch behind pos begins; -1 when it does not say.
+func (s *salvage) resume(pos int64) int64 {
+	if !s.read {
+		s.read = true
+		s.index = s.x.indexOf(s.r)
+	}
+	for _, e := range s.index {
+		if int64(e.pos) > pos {
+			return int64(e.pos)
+		}
+	}
+	return -1
+}
+
+// indexOf reads as much of a segment's index as checks.
+func (x *source) indexOf(r *rolledSegment) []indexEntry {
+	var out []indexEntry
+	h, err := x.file(true)
+	for block := int64(0); err == nil && h.index != nil && block*indexPerBlock < r.from; block++ {
+		var more []indexEntry
+		if more, err = readIndexBlock(h.index, x.seg.base, block); err == nil {
+			out = append(out, more...)
+		}
+	}
+	return append(out, r.entries...)
+}
+
+// keep copies the batches of a sound piece that lie in wanted holes.
+func (s *salvage) keep(b []byte) error {
+	for at := 0; at < len(b); {
+		hole, end := s.stretch(b, at)
+		if hole.End == 0 {
+			at = end
+			continue
+		}
+		h, _ := batch.Parse(b[at:]) // it is sound
+		if s.fill == nil || s.fill.Full() || s.fill.Next() != h.BaseOffset {
+			if err := s.finish(); err != nil {
+				return err
+			}
+			s.fill = s.log.StartFill(OffsetRange{max(h.BaseOffset, hole.Start), hole.End})
+			s.fill.Source(s.r.info)
+		}
+		if _, err := s.fill.Write(b[at:end]); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// stretch is the hole that the batch at a position lies in, none when it is not wanted, and where the batches end that
+// have the same answer and follow without a gap.
+func (s *salvage) stretch(b []byte, at int) (hole OffsetRange, end int) {
+	for end = at; end < len(b); {
+		h, _ := batch.Parse(b[end:])
+		var in OffsetRange
+		for _, w := range s.wanted {
+			if h.BaseOffset < w.End && h.LastOffset() >= w.Start && h.LastOffset() < w.End {
+				in = w
+			}
+		}
+		if end == at {
+			hole = in
+		} else if in != hole {
+			break
+		}
+		end += h.Size()
+	}
+	return hole, end
+}
+
+// finish gives the fill to its owner.
+func (s *salvage) finish() error {
+	f := s.fill
+	s.fill = nil
+	if f == nil {
+		return nil
+	}
+	if ok, err := f.Finish(); !ok || err != nil {
+		return err
+	}
+	return s.done(f)
+}
