@@ -127,6 +127,9 @@ func (b *Broker) setRoutes(all []route) error {
 	return err
 }
 
+// NodeID is the broker's id.
+func (b *Broker) NodeID() int32 { return b.config.NodeID }
+
 // Addr is the address of the Kafka listener.
 func (b *Broker) Addr() string { return b.server.Addr() }
 
@@ -150,6 +153,11 @@ func (b *Broker) Stop() error {
 	if _, failed := b.set.Failed().Try(); !failed && !b.alone() {
 		b.set.StepDown(b.host.Clock.Now().Add(stepDownTime))
 	}
+	return b.Close()
+}
+
+// Close is Stop without handing over: for when the whole cluster ends.
+func (b *Broker) Close() error {
 	b.server.Stop(b.host.Clock.Now().Add(10 * time.Second))
 	b.groups.stop()
 	b.sessions.stop()

@@ -5,11 +5,25 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // ErrConfig is what a configuration is that cannot work; the error that wraps it says why.
 var ErrConfig = errors.New("configuration")
+
+// ParsePeer reads a peer as ID@HOST:PORT.
+func ParsePeer(text string) (Peer, error) {
+	id, addr, ok := strings.Cut(strings.TrimSpace(text), "@")
+	n, err := strconv.ParseInt(id, 10, 32)
+	if !ok || err != nil || n < 0 {
+		return Peer{}, fmt.Errorf("%q is not ID@HOST:PORT", text)
+	}
+	if _, _, err := splitAddress(addr); err != nil {
+		return Peer{}, fmt.Errorf("%q is not ID@HOST:PORT: %w", text, err)
+	}
+	return Peer{Node: int32(n), Addr: addr}, nil
+}
 
 // checkCluster says what is wrong with what the configuration says about the cluster. Node and Listen are set.
 func (c *Config) checkCluster() error {

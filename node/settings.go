@@ -51,6 +51,18 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 	if c.Rack == "" {
 		c.Rack = known["broker.rack"]
 	}
+	if voters := known["controller.quorum.voters"]; voters != "" && len(c.Peers) == 0 {
+		for v := range strings.SplitSeq(voters, ",") {
+			p, err := ParsePeer(v)
+			if err != nil {
+				return nil, fmt.Errorf("%w: controller.quorum.voters: %w", ErrConfig, err)
+			}
+			c.Peers = append(c.Peers, p)
+		}
+		if c.PeerListen == "" {
+			c.PeerListen, _ = listener(known["listeners"], known["controller.listener.names"])
+		}
+	}
 	if err := c.checkCluster(); err != nil {
 		return nil, err
 	}
@@ -79,12 +91,20 @@ func plaintext(known map[string]string, name, def string) (string, error) {
 	if !ok || listeners == "" {
 		return def, nil
 	}
-	for l := range strings.SplitSeq(listeners, ",") {
-		if addr, ok := strings.CutPrefix(l, "PLAINTEXT://"); ok {
-			return addr, nil
-		}
+	if addr, ok := listener(listeners, "PLAINTEXT"); ok {
+		return addr, nil
 	}
 	return "", fmt.Errorf("%s=%s: no listener is named PLAINTEXT, and this broker has no other kind", name, listeners)
+}
+
+// listener is the address of the first listener of that name in a list.
+func listener(listeners, name string) (string, bool) {
+	for l := range strings.SplitSeq(listeners, ",") {
+		if addr, ok := strings.CutPrefix(strings.TrimSpace(l), name+"://"); ok && name != "" {
+			return addr, true
+		}
+	}
+	return "", false
 }
 
 // splitAddress takes "host:port" apart.

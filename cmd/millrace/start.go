@@ -2,30 +2,28 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"millrace/node"
-	"millrace/node/config"
 	"millrace/node/host"
-	"millrace/node/host/machine"
 )
 
 // startOptions are the flags of `millrace start`.
 type startOptions struct {
 	data, listen, advertise, http, config, logLevel string
 	httpGiven, pprof                                bool
+	// Of a cluster:
+	nodeID, nodes                int
+	peers                        []string
+	peerListen, rack, secretFile string
 }
 
 func (s *session) startCommand() *cobra.Command {
@@ -35,20 +33,38 @@ func (s *session) startCommand() *cobra.Command {
 		Short: "Run a broker",
 		Long: "Run a broker. Without flags it listens on 127.0.0.1:9092 and keeps its data in ./millrace-data.\n\n" +
 			"Clients are told to come back to the address by which they reached the broker. Where something between them and the\n" +
-			"broker translates addresses (a container's port mapping, NAT), say with --advertise where clients reach it.",
+			"broker translates addresses (a container's port mapping, NAT), say with --advertise where clients reach it.\n\n" +
+			"Three or five brokers make a cluster when each is started with its own --node-id and the same --peers, in any order;\n" +
+			"they then need an address of their own to tell clients, from --advertise or --listen. Whoever reaches the peers'\n" +
+			"addresses could join, so beyond one machine they need a --secret-file with the same content.\n" +
+			"--nodes 3 runs a whole cluster in this process, to try it.",
+		Example: "  millrace start\n" +
+			"  millrace start --nodes 3\n" +
+			"  millrace start --node-id 1 --peers 1@10.0.0.1:9192,2@10.0.0.2:9192,3@10.0.0.3:9192 \\\n" +
+			"      --listen 10.0.0.1:9092 --secret-file secret --data /var/lib/millrace",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.httpGiven = c.Flags().Changed("http")
+			if !c.Flags().Changed("node-id") {
+				o.nodeID = -1
+			}
 			return s.start(c.Context(), o)
 		},
 	}
-	c.Flags().StringVar(&o.data, "data", "millrace-data", "directory for the data; made if missing")
-	c.Flags().StringVar(&o.listen, "listen", "127.0.0.1:9092", "HOST:PORT to serve Kafka clients on; port 0 chooses a free one")
-	c.Flags().StringVar(&o.advertise, "advertise", "", "HOST:PORT that clients are told to connect to (default: as they came)")
-	c.Flags().StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics and /healthz; empty for none")
-	c.Flags().BoolVar(&o.pprof, "pprof", false, "serve Go's profiles at /debug/pprof/ of the HTTP address")
-	c.Flags().StringVar(&o.config, "config", "", "properties file with broker configs under Kafka's names")
-	c.Flags().StringVar(&o.logLevel, "log-level", "warn", "least level of what is logged: debug, info, warn or error")
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "millrace-data", "directory for the data; made if missing")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:9092", "HOST:PORT to serve Kafka clients on; port 0 chooses a free one")
+	f.StringVar(&o.advertise, "advertise", "", "HOST:PORT that clients are told to connect to (default: as they came; in a cluster: --listen)")
+	f.StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics and /healthz; empty for none")
+	f.BoolVar(&o.pprof, "pprof", false, "serve Go's profiles at /debug/pprof/ of the HTTP address")
+	f.StringVar(&o.config, "config", "", "properties file with broker configs under Kafka's names")
+	f.StringVar(&o.logLevel, "log-level", "warn", "least level of what is logged: debug, info, warn or error")
+	f.IntVar(&o.nodeID, "node-id", 1, "id of this broker; a data directory belongs to the id that it was made with")
+	f.StringSliceVar(&o.peers, "peers", nil, "all brokers of the cluster as `ID@HOST:PORT`, comma separated, with the addresses for each other")
+	f.StringVar(&o.peerListen, "peer-listen", "", "HOST:PORT to listen on for the other brokers (default: the own entry of --peers)")
+	f.StringVar(&o.secretFile, "secret-file", "", "file with the secret that the brokers of the cluster share")
+	f.StringVar(&o.rack, "rack", "", "rack of this broker: replicas are placed in different racks, consumers may read from their own")
+	f.IntVar(&o.nodes, "nodes", 1, "run a cluster of so many brokers in this process: one, three or five, on ports one after the other, in DATA/1, DATA/2, ...")
 	return c
 }
 
@@ -60,28 +76,38 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.nodeConfig()
+	places, err := o.places()
 	if err != nil {
 		return err
 	}
-	h, _, err := machine.New(machine.Options{Dir: o.data, Log: log})
+	started, err := s.startNodes(ctx, places, log)
 	if err != nil {
 		return err
 	}
-	web, err := o.listenHTTP(log)
-	if err != nil {
-		return err
+	if started == nil {
+		return nil // ended by a signal before it was up
 	}
-	b, err := node.Start(h, c)
-	if err != nil {
-		return explainStart(err, o)
+	for _, n := range started {
+		n.web.serve(n.broker, o.pprof)
+		s.announce(n)
 	}
-	web.serve(b, o.pprof)
-	s.announce(b, o, web)
+	return s.serve(ctx, started)
+}
+
+// serve waits until the nodes are to end, or one has failed, and ends them.
+func (s *session) serve(ctx context.Context, nodes []*startedNode) error {
 	release := make(chan struct{})
-	h.Tasks.Go("release memory", func() { releaseIdleMemory(h, release) })
-	failed := make(chan error, 1)
-	h.Tasks.Go("watch for failure", func() { failed <- b.Failed().Get() })
+	failed := make(chan error, len(nodes))
+	for _, n := range nodes {
+		n.host.Tasks.Go("release memory", func() { releaseIdleMemory(n.host, release) })
+		n.host.Tasks.Go("watch for failure", func() {
+			err := n.broker.Failed().Get()
+			if len(nodes) > 1 {
+				err = fmt.Errorf("node %d: %w", n.id, err)
+			}
+			failed <- err
+		})
+	}
 	select {
 	case <-ctx.Done():
 	case err := <-failed:
@@ -90,8 +116,7 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 	}
 	s.note("stopping: answering what is in flight, taking a checkpoint")
 	close(release)
-	web.close()
-	return b.Stop()
+	return stopNodes(nodes)
 }
 
 func (s *session) logger(level string) (*slog.Logger, error) {
@@ -104,60 +129,6 @@ func (s *session) logger(level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(s.err, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(s.err, o)), nil
-}
-
-// nodeConfig puts flags and properties file together.
-func (o startOptions) nodeConfig() (node.Config, error) {
-	c := node.Config{Listen: o.listen, Advertise: o.advertise, DataDir: o.dataPath()}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return c, usageError{fmt.Errorf("--listen %s: %w", o.listen, err), "millrace start"}
-	}
-	if o.config == "" {
-		return c, nil
-	}
-	text, err := os.ReadFile(o.config)
-	if err != nil {
-		return c, usageError{fmt.Errorf("--config: %w", err), "millrace start"}
-	}
-	properties, err := config.ParseProperties(text)
-	if err != nil {
-		return c, usageError{fmt.Errorf("--config %s: %w", o.config, err), "millrace start"}
-	}
-	c.Properties = properties
-	return c, nil
-}
-
-// dataPath is the data directory in full, as people and DescribeLogDirs are told.
-func (o startOptions) dataPath() string {
-	if abs, err := filepath.Abs(o.data); err == nil {
-		return abs
-	}
-	return o.data
-}
-
-func (s *session) announce(b *node.Broker, o startOptions, web *web) {
-	data := o.dataPath()
-	if s.json {
-		s.printJSON(map[string]string{"listen": b.Addr(), "data": data, "http": web.addr()})
-		return
-	}
-	line := fmt.Sprintf("millrace: listening on %s, data in %s", b.Addr(), data)
-	if a := web.addr(); a != "" {
-		line += fmt.Sprintf(", metrics at http://%s/metrics", a)
-	}
-	fmt.Fprintln(s.out, line)
-}
-
-// explainStart adds what to do to what went wrong.
-func explainStart(err error, o startOptions) error {
-	f := &failure{exit: exitFailed, message: err.Error()}
-	switch {
-	case errors.Is(err, host.ErrLocked):
-		f.hint = "another broker runs on " + o.data + "; stop it, or give this one its own directory with --data"
-	case strings.Contains(err.Error(), "address already in use"):
-		f.hint = "something listens on " + o.listen + " already; choose another address with --listen"
-	}
-	return f
 }
 
 // releaseIdleMemory gives the memory of the buffer pool back to the system when the broker has been idle for a while.
@@ -191,17 +162,17 @@ type web struct {
 
 // listenHTTP opens the HTTP listener. That the default port is taken, say by another broker of this machine, is no
 // reason not to start; an address that was asked for is.
-func (o startOptions) listenHTTP(log *slog.Logger) (*web, error) {
-	if o.http == "" {
+func listenHTTP(addr string, asked bool, log *slog.Logger) (*web, error) {
+	if addr == "" {
 		return nil, nil
 	}
-	l, err := net.Listen("tcp", o.http)
-	if err != nil && !o.httpGiven {
-		log.Warn("no metrics: the default HTTP address is taken; choose another with --http", "address", o.http)
+	l, err := net.Listen("tcp", addr)
+	if err != nil && !asked {
+		log.Warn("no metrics: the default HTTP address is taken; choose another with --http", "address", addr)
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &failure{exit: exitFailed, message: fmt.Sprintf("--http %s: %v", o.http, err),
+		return nil, &failure{exit: exitFailed, message: fmt.Sprintf("--http %s: %v", addr, err),
 			hint: "choose another address with --http, or none with --http=\"\""}
 	}
 	return &web{listener: l}, nil
