@@ -80,6 +80,7 @@ func (c *capture) happen(r *replica) {
 	}
 	r.quiet, r.changed, r.dropped = r.changed, nil, nil
 	r.captured = r.applied
+	r.capturing++
 	c.done.Set(out)
 }
 
@@ -111,7 +112,7 @@ func (r *replica) compactable() uint64 {
 	keep := r.safe
 	if r.leading {
 		keep = r.applied
-		for _, m := range r.members {
+		for _, m := range r.others {
 			keep = min(keep, m.match)
 		}
 	}
@@ -174,6 +175,7 @@ func (c installed) happen(r *replica) {
 	for _, p := range c.dropped {
 		p.log.Checkpointed()
 	}
+	r.capturing--
 	r.window.forget(min(c.compact, r.applied))
 	c.captured.installed.Set(struct{}{})
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 const (
@@ -10,6 +11,9 @@ const (
 	seekRank  = 2
 	// mostSeeks is how often a replica campaigns after a suspicion before it goes back to raft's own timeouts.
 	mostSeeks = 10
+	// silence is after how many ticks without a word from the leader it is asked to speak: a message of its that was late
+	// may have woken this replica after it was told to rest.
+	silence = electionTicks / 2
 )
 
 // seeking are campaigns out of turn: after the leader's node was suspected, and of the preferred leader of a new shard.
@@ -29,7 +33,13 @@ func (tick) happen(r *replica) {
 	if r.resting {
 		return
 	}
+	if r.rest() {
+		return
+	}
 	r.node.Tick()
+	if m := r.member(r.leader); m != nil && r.ticks-m.contactTick == silence {
+		r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, sayWake)
+	}
 	for _, f := range r.reads.flights {
 		f.age++
 	}
@@ -43,7 +53,6 @@ func (tick) happen(r *replica) {
 		r.transferring = false
 	}
 	r.measure()
-	r.rest()
 	r.publishProgress()
 }
 
@@ -58,14 +67,16 @@ func (r *replica) seek() {
 	_ = r.node.Campaign()
 }
 
-// rank is this replica's place among the members that are not suspected.
+// rank is this replica's place among the members that are not suspected. The order begins elsewhere from shard to shard,
+// so that what one node led spreads over the others.
 func (r *replica) rank() int {
-	rank := 0
-	for _, o := range r.o.Members {
+	rank, n := 0, len(r.o.Members)
+	for i := range n {
+		o := r.o.Members[(i+int(r.id%uint64(n)))%n]
 		if o.Replica == r.o.Replica {
 			break
 		}
-		if m := r.member(o.Replica); !m.suspected {
+		if !r.member(o.Replica).suspected {
 			rank++
 		}
 	}
@@ -139,7 +150,7 @@ func (t transfer) happen(r *replica) {
 	}
 	r.measure()
 	var to *member
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.inSync && (t < 0 || m.Node == int32(t)) && (to == nil || m.match > to.match) {
 			to = m
 		}

@@ -40,6 +40,9 @@ func (e *received) happen(r *replica) {
 		return
 	}
 	from.contact, from.contactTick = r.host.Clock.Now(), r.ticks
+	if m.GetType() == raftpb.MsgAppResp {
+		from.filling = len(m.GetContext()) > 0
+	}
 	if r.hush(m) {
 		return
 	}

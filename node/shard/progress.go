@@ -35,6 +35,8 @@ type member struct {
 	caughtUp, targetAt host.Instant
 	target             uint64
 	inSync             bool
+	// filling says that some of its partitions are not whole.
+	filling bool
 }
 
 // lagging is an acks=all batch that is applied and waits for more durable copies than the majority.
@@ -45,7 +47,7 @@ type lagging struct {
 
 // member finds another replica by its number.
 func (r *replica) member(replica uint64) *member {
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.Replica == replica {
 			return m
 		}
@@ -55,7 +57,7 @@ func (r *replica) member(replica uint64) *member {
 
 // memberOn finds another replica by its node.
 func (r *replica) memberOn(node int32) *member {
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.Node == node {
 			return m
 		}
@@ -86,7 +88,7 @@ func (r *replica) measure() {
 		}
 	})
 	changed := false
-	for _, m := range r.members {
+	for _, m := range r.others {
 		was := m.inSync
 		m.inSync = r.decideInSync(m, now)
 		changed = changed || was != m.inSync
@@ -99,14 +101,14 @@ func (r *replica) measure() {
 
 func (r *replica) decideInSync(m *member, now host.Instant) bool {
 	behind := now.Sub(m.caughtUp)
-	return !m.suspected && m.caughtUp != 0 && behind <= r.o.MaxLag && r.ticks-m.contactTick <= silentTicks &&
+	return !m.suspected && !m.filling && m.caughtUp != 0 && behind <= r.o.MaxLag && r.ticks-m.contactTick <= silentTicks &&
 		m.match+1 >= r.window.first && (m.state == tracker.StateReplicate || behind <= mostProbing)
 }
 
 // lead begins to measure the followers, when this replica has become leader.
 func (r *replica) lead() {
 	now := r.host.Clock.Now()
-	for _, m := range r.members {
+	for _, m := range r.others {
 		m.match, m.state, m.inSync, m.caughtUp = 0, tracker.StateProbe, false, 0
 		m.target, m.targetAt = r.window.last()+1, now // the first entry of the term
 		m.contactTick = r.ticks
@@ -116,7 +118,7 @@ func (r *replica) lead() {
 // inSync is the number of replicas in sync, this one too.
 func (r *replica) inSync() int {
 	n := 1
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.inSync {
 			n++
 		}
@@ -143,7 +145,7 @@ func (r *replica) durableCopies(index uint64) int {
 	if r.match >= index {
 		n++
 	}
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.match >= index {
 			n++
 		}
@@ -205,7 +207,7 @@ func (r *replica) matches() []Match {
 // inSyncNodes is Status.InSync.
 func (r *replica) inSyncNodes() []int32 {
 	nodes := []int32{r.nodeOf(r.o.Replica)}
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.inSync {
 			nodes = append(nodes, m.Node)
 		}

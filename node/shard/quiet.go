@@ -16,6 +16,10 @@ const (
 	sayRestBehind = 2
 	// sayWake in an answer: somebody needs a leader that sends heartbeats.
 	sayWake = 3
+	// sayWhole in an answer: all partitions of the replica are whole now.
+	sayWhole = 4
+	// sayFilling in an acknowledgement: some are not.
+	sayFilling = 5
 )
 
 // idle says that nothing is to be done in a shard that this replica leads.
@@ -24,7 +28,7 @@ func (r *replica) idle() bool {
 	if !r.serving || r.transferring || r.applied != last || len(r.storing) > 0 || len(r.backlog) > 0 || r.reads.pending() || len(r.lagging) > 0 {
 		return false
 	}
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if !m.suspected && (m.match != last || r.ticks-m.contactTick > restAfter) {
 			return false
 		}
@@ -32,27 +36,29 @@ func (r *replica) idle() bool {
 	return true
 }
 
-// rest stops heartbeats and ticks when the leader has been idle for some time.
-func (r *replica) rest() {
+// rest stops heartbeats and ticks when the leader has been idle for some time; it returns whether it did.
+func (r *replica) rest() bool {
 	if !r.idle() {
 		r.idleTicks = 0
-		return
+		return false
 	}
 	if r.idleTicks++; r.idleTicks < restAfter {
-		return
+		return false
 	}
 	r.resting = true
 	say := byte(sayRest)
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if m.match != r.applied {
 			say = sayRestBehind
 		}
 	}
-	for _, m := range r.members {
+	for _, m := range r.others {
 		if !m.suspected {
 			r.say(raftpb.MsgHeartbeat, m.Replica, r.term, say)
 		}
 	}
+	r.publishProgress()
+	return true
 }
 
 // say sends a heartbeat, or an answer to one, that is for this package and not for raft.
@@ -75,11 +81,15 @@ func (r *replica) hush(m *raftpb.Message) bool {
 	case own && m.GetType() == raftpb.MsgHeartbeatResp:
 		if m.GetTerm() == r.term {
 			r.wake(m)
+			if m.GetContext()[0] == sayWhole {
+				r.member(m.GetFrom()).filling = false
+				r.measure()
+			}
 		}
 		return true
-	case r.resting && r.leading && m.GetTerm() == r.term && !m.GetReject() &&
-		(m.GetType() == raftpb.MsgHeartbeatResp && len(m.GetContext()) == 0 || m.GetType() == raftpb.MsgAppResp):
-		return false // late answers
+	case r.leading && m.GetTerm() == r.term && !m.GetReject() &&
+		(m.GetType() == raftpb.MsgHeartbeatResp || m.GetType() == raftpb.MsgAppResp):
+		return false // answers to what this leader has sent
 	}
 	r.wake(m)
 	return false
@@ -101,6 +111,16 @@ func (r *replica) restWith(m *raftpb.Message) {
 	r.publishProgress()
 }
 
+// fills notes how many partitions here are not whole. While some are not, the leader does not count this replica as in
+// sync: its acknowledgements say so.
+func (r *replica) fills(partitions int) {
+	was := r.filling
+	r.filling = partitions
+	if was > 0 && partitions == 0 && !r.leading && r.leader != raft.None {
+		r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, sayWhole)
+	}
+}
+
 // wake begins to tick again, because of a message if m is not nil. Unless it came from the leader, the leader is told,
 // whose heartbeats the others need then.
 func (r *replica) wake(m *raftpb.Message) {
@@ -109,6 +129,7 @@ func (r *replica) wake(m *raftpb.Message) {
 		return
 	}
 	r.resting = false
+	r.changes.Wake() // who ticks may sleep while all shards rest
 	if !r.leading && r.leader != raft.None && (m == nil || m.GetFrom() != r.leader) {
 		r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, sayWake)
 	}

@@ -27,10 +27,10 @@ type replica struct {
 	node    *raft.RawNode
 	window  *window
 
-	// members are the other replicas, in the order of Options.Members; stash and reads see there.
-	members []*member
-	stash   []stashed
-	reads   reads
+	// others are the other replicas, in the order of Options.Members; stash and reads see there.
+	others []*member
+	stash  []stashed
+	reads  reads
 	// match is the index up to which this replica's own log is durable, as its raft counts it when it leads.
 	match   uint64
 	lagging []lagging
@@ -45,6 +45,10 @@ type replica struct {
 	seeking          seeking
 	// transferring says that the leadership is being moved: requests wait.
 	transferring bool
+	// filling is the number of partitions here that are not whole.
+	filling int
+	// capturing is the number of checkpoints that were captured and are not durable.
+	capturing int
 	// retired says why this replica takes no part any more; empty while it does.
 	retired string
 

@@ -52,8 +52,7 @@ type Options struct {
 	ID uint64
 	// Replica is this replica's number. It comes from the catalog.
 	Replica uint64
-	// Members are all replicas of the shard, this one too, in the order in which they are to lead: after the leader's
-	// node is lost, the first of the others campaigns first. They never change.
+	// Members are all replicas of the shard, this one too. They never change.
 	Members []Member
 	// Preferred says that this replica campaigns at once when the shard is new.
 	Preferred bool
@@ -168,6 +167,7 @@ type place struct {
 // Shard is one raft group and its task. The methods may be called from any task.
 type Shard struct {
 	id      uint64
+	members []Member
 	host    host.Host
 	inbox   *host.Queue[event]
 	status  *host.Snapshot[Status]
@@ -175,6 +175,9 @@ type Shard struct {
 	changes *host.Watchers
 	ended   *host.Future[struct{}]
 }
+
+// Members are all replicas of the shard, this one too; they never change.
+func (s *Shard) Members() []Member { return s.members }
 
 // ID is the shard's id.
 func (s *Shard) ID() uint64 { return s.id }

@@ -40,6 +40,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	r := &replica{
 		Shard: &Shard{
 			id:      o.ID,
+			members: o.Members,
 			host:    h,
 			inbox:   host.NewQueue[event](h.Tasks, inboxSize, nil),
 			status:  host.NewSnapshot(h.Tasks, &Status{LeaderNode: -1, Quiet: len(o.Members) == 1}),
@@ -57,7 +58,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	}
 	for _, m := range o.Members {
 		if m.Replica != o.Replica {
-			r.members = append(r.members, &member{Member: m})
+			r.others = append(r.others, &member{Member: m})
 		}
 	}
 	r.resting = r.alone()

@@ -237,6 +237,10 @@ func (r *replica) send(m *raftpb.Message) {
 			}
 			carried = append(carried, c)
 		}
+	case raftpb.MsgAppResp:
+		if r.filling > 0 {
+			m.Context = []byte{sayFilling}
+		}
 	case raftpb.MsgHeartbeat:
 		if c := m.GetContext(); len(c) == 8 {
 			r.reads.sent = max(r.reads.sent, binary.LittleEndian.Uint64(c))

@@ -21,6 +21,8 @@ import (
 type window struct {
 	hard   wal.HardState
 	voters []uint64
+	// snapshot makes a snapshot of the shard for a follower behind the window; nil while there is none.
+	snapshot func() (*raftpb.Snapshot, error)
 	// slots[head:] hold the entries from first on; before is the term of the entry before it.
 	slots  []slot
 	head   int
@@ -184,8 +186,17 @@ func (w *window) LastIndex() (uint64, error) { return w.last(), nil }
 // FirstIndex implements raft.Storage.
 func (w *window) FirstIndex() (uint64, error) { return w.first, nil }
 
-// Snapshot implements raft.Storage. A replica behind the window is filled by other means, which are not built yet; until
-// then it waits.
+// Snapshot implements raft.Storage. Without a function that makes one, a replica behind the window waits.
 func (w *window) Snapshot() (*raftpb.Snapshot, error) {
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
+	if w.snapshot == nil {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	return w.snapshot()
+}
+
+// reset makes the window begin behind an entry that a snapshot has brought, calling drop for each entry that it held.
+func (w *window) reset(index, term uint64, drop func(*slot)) {
+	w.truncate(w.first, drop)
+	w.memory, w.bytes = w.sums()
+	w.slots, w.head, w.first, w.before = w.slots[:0], 0, index+1, term
 }
