@@ -104,6 +104,22 @@ func (n *Node) Faulty() bool { return n.inc != nil && n.inc.mayDie }
 // Damaged counts the blocks that were damaged on the node's disk and perhaps still are.
 func (n *Node) Damaged() int { return n.disk.damaged }
 
+// Files lists the paths of all files on the node's disk as it sees them, in order.
+func (n *Node) Files() []string {
+	return slices.DeleteFunc(sortedPaths(n.disk.live), func(p string) bool { return n.disk.live[p].dir })
+}
+
+// Contents is a copy of what a file of the node's disk holds, as it sees it; for checks.
+func (n *Node) Contents(path string) []byte {
+	f := n.disk.live[path]
+	if f == nil || f.dir {
+		return nil
+	}
+	b := make([]byte, f.size)
+	f.read(b, 0)
+	return b
+}
+
 // Created lists every file that was ever created on the node's disk, in order.
 func (n *Node) Created() []string { return n.disk.created }
 
@@ -145,7 +161,22 @@ const (
 	Stall
 )
 
-func (e End) String() string { return [...]string{"kill", "power", "stall"}[e] }
+var endNames = [...]string{"kill", "power", "stall"}
+
+func (e End) String() string { return endNames[e] }
+
+// MarshalText is the name of the end.
+func (e End) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads the name of an end.
+func (e *End) UnmarshalText(b []byte) error {
+	i := slices.Index(endNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("there is no end %q", b)
+	}
+	*e = End(i)
+	return nil
+}
 
 // Pause stops the node's tasks for a time, in which its clocks, its kernel and the world go on, as when a machine is
 // suspended or a process gets SIGSTOP.

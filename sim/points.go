@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,19 @@ const (
 var pointNames = [...]string{"yield", "send", "write", "sync", "synced", "name"}
 
 func (p Point) String() string { return pointNames[p] }
+
+// MarshalText is the point's name.
+func (p Point) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a point's name.
+func (p *Point) UnmarshalText(b []byte) error {
+	i := slices.Index(pointNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("there is no point %q", b)
+	}
+	*p = Point(i)
+	return nil
+}
 
 // CrashPoint says where a node dies: at the Count-th Point after it was armed.
 type CrashPoint struct {

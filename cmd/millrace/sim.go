@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,12 @@ type simFlags struct {
 	mutants   bool
 	starts    int
 	limit     int
-	plan      bool
+	nodes     int
+	printPlan bool
+	plan      string
+	plans     string
+	shrink    bool
+	boxed     time.Duration
 	trace     string
 	traceFrom uint64
 	log       string
@@ -39,13 +45,15 @@ func (s *session) simCommand() *cobra.Command {
 	f := &simFlags{}
 	c := &cobra.Command{
 		Use:   "sim",
-		Short: "Run a broker with its clients in a simulated world that breaks it",
-		Long: "Runs a broker, its disk, its network and its clients in one thread under a seeded scheduler, crashes it, and\n" +
+		Short: "Run brokers with their clients in a simulated world that breaks them",
+		Long: "Runs one, three or five brokers, their disks, their network and their clients in one thread under a seeded\nscheduler, breaks them, and " +
 			"checks everything that the clients saw. The same seed always does the same: the hash covers every scheduling\n" +
 			"choice and every byte and time of I/O.\n\n" +
 			"  millrace sim --seed 7                 one run, with what happened in it\n" +
 			"  millrace sim --seeds 1-1000 --jobs 4  many, in several processes\n" +
-			"  millrace sim --seeds 1-1000 --twice   each in two processes, whose hashes must agree",
+			"  millrace sim --seeds 1-1000 --twice   each in two processes, whose hashes must agree\n" +
+			"  millrace sim --plan FILE              what a failure wrote down, once more\n" +
+			"  millrace sim --plan FILE --shrink     the same failure with as little as possible",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.mutant != "" {
@@ -53,9 +61,12 @@ func (s *session) simCommand() *cobra.Command {
 					return usageError{err, c.CommandPath()}
 				}
 			}
+			if !slices.Contains([]int{0, 1, 3, 5}, f.nodes) {
+				return usageError{fmt.Errorf("--nodes %d: a cluster has 1, 3 or 5", f.nodes), c.CommandPath()}
+			}
 			switch {
 			case f.worker:
-				return simWorker(s.in, s.out)
+				return simWorker(s.in, s.out, f.nodes)
 			case f.mutants:
 				return s.simMutants(c.Context(), f)
 			case f.seeds != "":
@@ -64,8 +75,18 @@ func (s *session) simCommand() *cobra.Command {
 					return usageError{err, c.CommandPath()}
 				}
 				return s.simMany(c.Context(), f, from, to)
+			}
+			p, err := f.choose()
+			switch {
+			case err != nil:
+				return err
+			case f.printPlan:
+				_, err := fmt.Fprintln(s.out, p)
+				return err
+			case f.shrink:
+				return s.simShrink(c.Context(), f, p)
 			default:
-				return s.simOne(f)
+				return s.simOne(f, p)
 			}
 		},
 	}
@@ -74,7 +95,12 @@ func (s *session) simCommand() *cobra.Command {
 	fl.StringVar(&f.seeds, "seeds", "", "run many seeds, as FIRST-LAST")
 	fl.IntVar(&f.jobs, "jobs", 2, "processes at work for --seeds and --mutants")
 	fl.BoolVar(&f.twice, "twice", false, "run each seed in two processes that differ in GOGC and GOMAXPROCS, and compare the hashes")
-	fl.BoolVar(&f.plan, "plan", false, "print the plan of --seed instead of running it")
+	fl.IntVar(&f.nodes, "nodes", 0, "brokers of a cluster, 1, 3 or 5; 0 lets the seed say")
+	fl.BoolVar(&f.printPlan, "print-plan", false, "print the plan of --seed instead of running it")
+	fl.StringVar(&f.plan, "plan", "", "run the plan in a file instead of one that is drawn from a seed")
+	fl.StringVar(&f.plans, "plans", filepath.Join("build", "plans"), "where the plans of failures are written")
+	fl.BoolVar(&f.shrink, "shrink", false, "take faults, crashes and actors out of a failing plan as long as it fails in the same way")
+	fl.DurationVar(&f.boxed, "shrink-time", 2*time.Minute, "how long to shrink")
 	fl.StringVar(&f.trace, "trace", "", "write every event of --seed to a file")
 	fl.Uint64Var(&f.traceFrom, "trace-from", 0, "begin the trace at this event")
 	fl.StringVar(&f.log, "log", "", "write what the broker logs in --seed to a file")
@@ -116,13 +142,35 @@ func enableMutant(name string) error {
 	return nil
 }
 
-// simOne runs one seed and says what happened.
-func (s *session) simOne(f *simFlags) error {
-	if f.plan {
-		_, err := fmt.Fprintln(s.out, trial.Draw(f.seed))
-		return err
+// choose is the plan in the file, or that of the seed.
+func (f *simFlags) choose() (*trial.Plan, error) {
+	if f.plan == "" {
+		return trial.DrawNodes(f.seed, f.nodes), nil
 	}
-	var o trial.Options
+	text, err := os.ReadFile(f.plan)
+	if err != nil {
+		return nil, err
+	}
+	return trial.ReadPlan(text)
+}
+
+// keepPlan writes the plan of a failure to a file, so that it can be run again when other code draws other plans.
+func (s *session) keepPlan(f *simFlags, p *trial.Plan, suffix string) {
+	name := filepath.Join(f.plans, fmt.Sprintf("%d-nodes-seed-%d%s.plan", p.Nodes, p.Seed, suffix))
+	err := os.MkdirAll(f.plans, 0o777)
+	if err == nil {
+		err = os.WriteFile(name, []byte(p.String()+"\n"), 0o666)
+	}
+	if err != nil {
+		s.note("the plan cannot be written: %v", err)
+		return
+	}
+	s.note("the plan is in %s", name)
+}
+
+// simOne runs one plan and says what happened.
+func (s *session) simOne(f *simFlags, p *trial.Plan) error {
+	o := trial.Options{Plan: p}
 	o.TraceFrom = f.traceFrom
 	for _, x := range []struct {
 		name string
@@ -138,7 +186,10 @@ func (s *session) simOne(f *simFlags) error {
 		defer file.Close()
 		*x.to = file
 	}
-	r := trial.Run(f.seed, o)
+	r := trial.Run(p.Seed, o)
+	if r.Err != nil && f.plan == "" {
+		s.keepPlan(f, p, "")
+	}
 	if s.json {
 		if err := s.printJSON(report(r)); err != nil {
 			return err
@@ -147,7 +198,7 @@ func (s *session) simOne(f *simFlags) error {
 		s.printTrial(r)
 	}
 	if r.Err != nil {
-		return fmt.Errorf("seed %d failed: %w", f.seed, r.Err)
+		return fmt.Errorf("seed %d failed: %w", p.Seed, r.Err)
 	}
 	return nil
 }
@@ -158,8 +209,8 @@ func (s *session) printTrial(r trial.Result) {
 	if r.Err != nil {
 		fmt.Fprintf(out, "plan %s\n", r.Plan)
 	}
-	fmt.Fprintf(out, "seed %d: %d records acknowledged, %d read, %d crashes, %d segment rolls, %d checkpoints, %d operations linearizable\n",
-		r.Seed, r.Acked, r.Read, r.Crashes, r.Rolls, r.Checkpoints, r.Operations)
+	fmt.Fprintf(out, "seed %d, %d nodes: %d records acknowledged, %d read, %d crashes, %d segment rolls, %d checkpoints, %d operations checked\n",
+		r.Seed, r.Plan.Nodes, r.Acked, r.Read, r.Crashes, r.Rolls, r.Checkpoints, r.Operations)
 	fmt.Fprintf(out, "%v simulated in %v (%.0f times real time), %d yields, %d events\n", r.Virtual.Round(time.Millisecond),
 		r.Real.Round(time.Millisecond), r.Virtual.Seconds()/max(1e-9, r.Real.Seconds()), r.Steps, r.Events)
 	fmt.Fprintf(out, "faults: %s\n", faults(r.Fired))

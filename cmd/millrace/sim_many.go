@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"millrace/sim/trial"
 )
 
 // kinds of workers for --twice: the second one collects garbage as often as it can, on other threads.
@@ -86,12 +88,14 @@ func counter(from, to uint64) func() (uint64, bool) {
 // summary adds up results.
 type summary struct {
 	runs, acked, crashes int
+	nodes                map[int]int
 	virtual, real        time.Duration
 	fired                map[string]int
 }
 
 func (x *summary) add(r simReport) {
 	x.runs++
+	x.nodes[r.Nodes]++
 	x.acked += r.Acked
 	x.crashes += r.Crashes
 	x.virtual += r.Virtual
@@ -106,11 +110,12 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	began := time.Now()
 	first := make(map[uint64]simReport)
 	failed := make(map[uint64]string)
-	total := &summary{fired: make(map[string]int)}
+	total := &summary{fired: make(map[string]int), nodes: make(map[int]int)}
 	fail := func(r simReport, what string) {
 		if failed[r.Seed] == "" {
 			failed[r.Seed] = what
 			s.note("seed %d FAILED: %s", r.Seed, what)
+			s.keepPlan(f, trial.DrawNodes(r.Seed, f.nodes), "")
 		}
 	}
 	var mu sync.Mutex
@@ -140,7 +145,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	for i, env := range environments {
 		jobs := max(1, (f.jobs+i)/len(environments))
 		all.Go(func() {
-			errs[i] = pool{ctx, jobs}.each(workerKind{f.mutant, env}, counter(from, to), took)
+			errs[i] = pool{ctx, jobs}.each(workerKind{f.mutant, f.nodes, env}, counter(from, to), took)
 		})
 	}
 	all.Wait()
@@ -154,9 +159,10 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	s.note("%d runs, %d records acknowledged, %d crashes; %v simulated in %v (%.0f times real time; %.1f ms of one core a run)", total.runs,
 		total.acked, total.crashes, total.virtual.Round(time.Second), took2.Round(time.Millisecond), total.virtual.Seconds()/took2.Seconds(),
 		total.real.Seconds()*1000/float64(total.runs))
+	s.note("nodes: %d runs of one, %d of three, %d of five", total.nodes[1], total.nodes[3], total.nodes[5])
 	s.note("faults: %s", faults(total.fired))
 	for _, seed := range slices.Sorted(maps.Keys(failed)) {
-		s.note("failed: millrace sim --seed %d", seed)
+		s.note("failed: millrace sim --seed %d%s", seed, nodesFlag(f.nodes))
 	}
 	if s.json {
 		if err := s.printJSON(map[string]any{"passed": seeds - len(failed), "failed": len(failed), "failures": failed, "fired": total.fired}); err != nil {
@@ -169,6 +175,13 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 		return &failure{exit: exitFailed, message: fmt.Sprintf("%d seeds failed", len(failed))}
 	}
 	return nil
+}
+
+func nodesFlag(nodes int) string {
+	if nodes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" --nodes %d", nodes)
 }
 
 // differ says where two runs of a seed parted.

@@ -20,6 +20,7 @@ import (
 // simReport is a result as a worker reports it.
 type simReport struct {
 	Seed        uint64         `json:"seed"`
+	Nodes       int            `json:"nodes"`
 	Error       string         `json:"error,omitempty"`
 	Empty       bool           `json:"empty,omitempty"` // the run reached too little to show anything
 	Hash        string         `json:"hash"`
@@ -38,7 +39,7 @@ type simReport struct {
 }
 
 func report(r trial.Result) simReport {
-	x := simReport{Seed: r.Seed, Hash: fmt.Sprintf("%016x", r.Hash), Events: r.Events, Yields: r.Steps, Acked: r.Acked, Read: r.Read,
+	x := simReport{Seed: r.Seed, Nodes: r.Plan.Nodes, Hash: fmt.Sprintf("%016x", r.Hash), Events: r.Events, Yields: r.Steps, Acked: r.Acked, Read: r.Read,
 		Crashes: r.Crashes, Rolls: r.Rolls, Checkpoints: r.Checkpoints, Operations: r.Operations, Virtual: r.Virtual, Real: r.Real,
 		Fired: r.Fired, Trail: r.Trail, Empty: errors.Is(r.Err, trial.ErrEmpty)}
 	if r.Err != nil {
@@ -47,20 +48,33 @@ func report(r trial.Result) simReport {
 	return x
 }
 
-// simWorker runs the seeds that it reads, one world after the other.
-func simWorker(in io.Reader, out io.Writer) error {
+// simWorker runs the seeds and plans that it reads, one a line and one world after the other.
+func simWorker(in io.Reader, out io.Writer, nodes int) error {
 	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
 	w := json.NewEncoder(out)
 	for lines.Scan() {
-		seed, err := strconv.ParseUint(lines.Text(), 10, 64)
+		p, err := workerPlan(lines.Bytes(), nodes)
 		if err != nil {
 			return err
 		}
-		if err := w.Encode(report(trial.Run(seed, trial.Options{}))); err != nil {
+		if err := w.Encode(report(trial.Run(p.Seed, trial.Options{Plan: p}))); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
+}
+
+// workerPlan is the plan that a line names by its seed, or holds.
+func workerPlan(line []byte, nodes int) (*trial.Plan, error) {
+	if bytes.HasPrefix(line, []byte("{")) {
+		return trial.ReadPlan(line)
+	}
+	seed, err := strconv.ParseUint(string(line), 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	return trial.DrawNodes(seed, nodes), nil
 }
 
 // seedTime is how long a seed may take in real time.
@@ -69,6 +83,7 @@ const seedTime = 2 * time.Minute
 // workerKind is how a worker process is started.
 type workerKind struct {
 	mutant string
+	nodes  int
 	env    []string
 }
 
@@ -86,7 +101,7 @@ func startWorker(ctx context.Context, kind workerKind) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"sim", "--worker"}
+	args := []string{"sim", "--worker", "--nodes", strconv.Itoa(kind.nodes)}
 	if kind.mutant != "" {
 		args = append(args, "--mutant", kind.mutant)
 	}
@@ -105,15 +120,26 @@ func startWorker(ctx context.Context, kind workerKind) (*worker, error) {
 }
 
 // run runs one seed. A worker that ends or takes too long fails the seed, and must be replaced: ok is false then.
-func (w *worker) run(seed uint64) (r simReport, ok bool) {
-	if _, err := fmt.Fprintln(w.in, seed); err != nil {
+func (w *worker) run(seed uint64) (r simReport, ok bool) { return w.runLine(seed, fmt.Sprint(seed)) }
+
+// runPlan is run for a plan that is not drawn.
+func (w *worker) runPlan(p *trial.Plan) (r simReport, ok bool) {
+	line, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // it was read from JSON, or could have been
+	}
+	return w.runLine(p.Seed, string(line))
+}
+
+func (w *worker) runLine(seed uint64, line string) (r simReport, ok bool) {
+	if _, err := fmt.Fprintln(w.in, line); err != nil {
 		return w.lost(seed, err), false
 	}
 	late := time.AfterFunc(seedTime, func() { w.cmd.Process.Kill() })
-	line, err := w.out.ReadBytes('\n')
+	answer, err := w.out.ReadBytes('\n')
 	late.Stop()
 	if err == nil {
-		err = json.Unmarshal(line, &r)
+		err = json.Unmarshal(answer, &r)
 	}
 	if err != nil {
 		return w.lost(seed, err), false

@@ -27,6 +27,10 @@ type Options struct {
 	Version func(key, low, high int16) int16
 	// Coders compress and decompress; nil makes new ones for each batch.
 	Coders *batch.Coders
+	// Epochs sends the leader epoch that the client knows, so that brokers who know better refuse.
+	Epochs bool
+	// Led, if not nil, is told every leader and epoch that a broker names.
+	Led func(topic string, id wire.UUID, partition, epoch, leader int32)
 	// Violated is told what a broker must never do.
 	Violated func(error)
 }
@@ -38,7 +42,8 @@ type Client struct {
 	conns   map[string]*conn
 	brokers map[int32]string
 	topics  map[string]*Topic
-	dials   int
+	factor  int16
+	turn    int // which of the brokers to begin with is asked
 }
 
 // Topic is what metadata says of a topic.
@@ -51,6 +56,8 @@ type Topic struct {
 type Partition struct {
 	Leader      int32
 	LeaderEpoch int32
+	Replicas    []int32
+	InSync      []int32
 }
 
 // New returns a client that has not connected yet.
@@ -78,7 +85,6 @@ func (c *Client) connect(addr string) (*conn, error) {
 		x.close()
 		delete(c.conns, addr)
 	}
-	c.dials++
 	x, err := dial(c.h, addr, c.o.Name, c.o.Lazy, c.h.Clock.Now().Add(c.o.Timeout))
 	if err != nil {
 		c.violated(err)
@@ -139,15 +145,39 @@ func (c *Client) version(x *conn, key int16) (int16, error) {
 func (c *Client) Do(addr string, m wire.Message) (wire.Message, error) {
 	call, err := c.Start(addr, m)
 	if err != nil {
+		c.turn++
 		return nil, err
 	}
 	answer := call.Wait()
 	c.violated(answer.Err)
+	if answer.Err != nil {
+		c.turn++
+	}
 	return answer.Message, answer.Err
 }
 
-// Any is the address of some broker: the last known ones, or those to begin with.
-func (c *Client) Any() string { return c.o.Brokers[c.dials%len(c.o.Brokers)] }
+// Any is the address of some broker of those to begin with: another one after each failure.
+func (c *Client) Any() string { return c.o.Brokers[c.turn%len(c.o.Brokers)] }
+
+// SetReplicas sets the replication factor of the topics that are made from now on.
+func (c *Client) SetReplicas(n int16) { c.factor = n }
+
+// epoch is the leader epoch that is sent along for a partition, -1 for none.
+func (c *Client) epoch(topic string, partition int32) int32 {
+	t := c.topics[topic]
+	if !c.o.Epochs || t == nil || int(partition) >= len(t.Partitions) {
+		return -1
+	}
+	return t.Partitions[partition].LeaderEpoch
+}
+
+// forget lets the leader of a partition be asked for again after an error.
+func (c *Client) forget(topic string, partition int32, err error) error {
+	if t := c.topics[topic]; err != nil && t != nil && int(partition) < len(t.Partitions) {
+		t.Partitions[partition].Leader = -1
+	}
+	return err
+}
 
 // Leader is the address of a partition's leader, "" when it is not known.
 func (c *Client) Leader(topic string, partition int32) string {
@@ -174,7 +204,6 @@ func (c *Client) Refresh(topics ...string) error {
 		return err
 	}
 	r := answer.(*wire.MetadataResponse)
-	clear(c.brokers)
 	for _, b := range r.Brokers {
 		c.brokers[b.NodeId] = b.Host + ":" + strconv.Itoa(int(b.Port))
 	}
@@ -186,19 +215,32 @@ func (c *Client) Refresh(topics ...string) error {
 		if t.ErrorCode != wire.ErrNone {
 			delete(c.topics, *t.Name)
 			failed = t.ErrorCode
+			c.turn++ // another broker may know it
 			continue
 		}
+		known := c.topics[*t.Name]
 		info := &Topic{ID: t.TopicId, Partitions: make([]Partition, len(t.Partitions))}
 		for _, p := range t.Partitions {
 			if int(p.PartitionIndex) >= len(info.Partitions) || p.PartitionIndex < 0 {
 				c.violated(&Violation{fmt.Sprintf("metadata of %s: partition %d of %d", *t.Name, p.PartitionIndex, len(t.Partitions))})
 				continue
 			}
+			if c.o.Led != nil && p.LeaderId >= 0 {
+				c.o.Led(*t.Name, t.TopicId, p.PartitionIndex, p.LeaderEpoch, p.LeaderId)
+			}
 			if p.ErrorCode != wire.ErrNone {
 				failed = p.ErrorCode
 				p.LeaderId = -1
 			}
-			info.Partitions[p.PartitionIndex] = Partition{Leader: p.LeaderId, LeaderEpoch: p.LeaderEpoch}
+			next := Partition{Leader: p.LeaderId, LeaderEpoch: p.LeaderEpoch, Replicas: p.ReplicaNodes, InSync: p.IsrNodes}
+			// As Kafka's clients do: who names an older leader epoch than is known knows less.
+			if known != nil && known.ID == t.TopicId && int(p.PartitionIndex) < len(known.Partitions) {
+				if have := known.Partitions[p.PartitionIndex]; have.LeaderEpoch > p.LeaderEpoch {
+					next.Leader, next.LeaderEpoch = have.Leader, have.LeaderEpoch
+					c.turn++
+				}
+			}
+			info.Partitions[p.PartitionIndex] = next
 		}
 		c.topics[*t.Name] = info
 	}
@@ -214,6 +256,7 @@ func (c *Client) Retry(deadline host.Instant, attempt func() error) error {
 		if err == nil || errors.As(err, &code) && !code.Retriable() {
 			return err
 		}
+		c.turn++
 		if c.h.Clock.Now() >= deadline {
 			return fmt.Errorf("gave up after %d attempts: %w", n+1, err)
 		}

@@ -16,9 +16,7 @@ type Position struct {
 	// High, Start and Stable are what the broker said last; -1 where its version of the answer does not say.
 	High, Start, Stable int64
 
-	id   wire.UUID
-	sent bool  // is in the session
-	was  int64 // the offset that the session knows
+	id wire.UUID
 }
 
 // Delivery is what one poll brought for one partition.
@@ -38,19 +36,36 @@ type FetchOptions struct {
 	MinBytes          int32
 }
 
-// Fetcher reads a set of partitions that one broker leads.
+// Fetcher reads a set of partitions, from each broker in turn those that it leads.
 type Fetcher struct {
 	c         *Client
 	o         FetchOptions
-	addr      string
 	positions []*Position
-	forgotten []*Position
-	session   int32
-	epoch     int32
+	sessions  map[string]*fetchSession // by address
+	turn      int
+	// Asked is the address that the last Poll asked.
+	Asked string
+}
+
+// fetchSession is what a broker knows of the fetcher, with and without a session.
+type fetchSession struct {
+	conn  *conn
+	id    int32
+	epoch int32
+	knows []known
+}
+
+// known is a partition that is in a session, and the offset with which it was last asked for.
+type known struct {
+	position *Position
+	topic    wire.UUID
+	offset   int64
 }
 
 // NewFetcher returns a fetcher that reads nothing yet.
-func NewFetcher(c *Client, o FetchOptions) *Fetcher { return &Fetcher{c: c, o: o} }
+func NewFetcher(c *Client, o FetchOptions) *Fetcher {
+	return &Fetcher{c: c, o: o, sessions: make(map[string]*fetchSession)}
+}
 
 // Add begins to read a partition.
 func (f *Fetcher) Add(p *Position) { f.positions = append(f.positions, p) }
@@ -58,86 +73,110 @@ func (f *Fetcher) Add(p *Position) { f.positions = append(f.positions, p) }
 // Drop stops reading a partition.
 func (f *Fetcher) Drop(p *Position) {
 	f.positions = slices.DeleteFunc(f.positions, func(q *Position) bool { return q == p })
-	if p.sent {
-		f.forgotten = append(f.forgotten, p)
-	}
 }
 
-// restart forgets the session.
-func (f *Fetcher) restart() {
-	f.session, f.epoch, f.forgotten = 0, 0, nil
+// next chooses whom to ask: of the brokers that lead a partition, another one each time. Metadata is refreshed for the
+// partitions whose leader is not known.
+func (f *Fetcher) next() (string, error) {
+	var addrs []string
+	var failed error
 	for _, p := range f.positions {
-		p.sent = false
+		addr := f.c.Leader(p.Topic, p.Partition)
+		if addr == "" {
+			if err := f.c.Refresh(p.Topic); err != nil {
+				failed = err
+			}
+			addr = f.c.Leader(p.Topic, p.Partition)
+		}
+		if addr == "" {
+			continue
+		}
+		if !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
 	}
+	if len(addrs) == 0 {
+		if failed == nil {
+			failed = errUnknownTopic
+		}
+		return "", failed
+	}
+	f.turn++
+	return addrs[f.turn%len(addrs)], nil
 }
 
-// Poll asks once. Metadata is refreshed when a leader is not known; an error means that nothing was read.
+// Poll asks one broker once. An error means that nothing was read.
 func (f *Fetcher) Poll() ([]Delivery, error) {
 	if len(f.positions) == 0 {
 		return nil, nil
 	}
-	addr := ""
-	for _, p := range f.positions {
-		t := f.c.Topic(p.Topic)
-		if t == nil || f.c.Leader(p.Topic, p.Partition) == "" {
-			if err := f.c.Refresh(p.Topic); err != nil {
-				return nil, err
-			}
-			if t = f.c.Topic(p.Topic); t == nil || f.c.Leader(p.Topic, p.Partition) == "" {
-				return nil, errUnknownTopic
-			}
-		}
-		if p.id != t.ID {
-			p.id, p.sent = t.ID, false
-		}
-		if addr == "" {
-			addr = f.c.Leader(p.Topic, p.Partition)
-		}
-	}
-	if x := f.c.conns[addr]; addr != f.addr || x == nil || !x.alive() {
-		f.restart() // the broker closes a session with its connection's end, or soon after
-		f.addr = addr
-	}
-	answer, err := f.c.Do(addr, f.request(addr))
+	addr, err := f.next()
 	if err != nil {
-		f.restart()
 		return nil, err
 	}
+	f.Asked = addr
+	s := f.sessions[addr]
+	if s == nil || s.conn == nil || f.c.conns[addr] != s.conn || !s.conn.alive() {
+		s = &fetchSession{} // the broker closes a session with its connection's end, or soon after
+		f.sessions[addr] = s
+	}
+	answer, err := f.c.Do(addr, f.request(addr, s))
+	if err != nil {
+		delete(f.sessions, addr)
+		f.forget(addr)
+		return nil, err
+	}
+	s.conn = f.c.conns[addr]
 	r := answer.(*wire.FetchResponse)
 	if r.ErrorCode != wire.ErrNone {
-		f.restart()
+		delete(f.sessions, addr)
 		if r.ErrorCode == wire.ErrFetchSessionIdNotFound || r.ErrorCode == wire.ErrInvalidFetchSessionEpoch {
 			return nil, nil
 		}
 		return nil, r.ErrorCode
 	}
-	f.forgotten = nil
 	if f.o.Sessions {
-		if f.session == 0 {
-			f.session = r.SessionId
+		if s.id == 0 {
+			s.id = r.SessionId
 		}
-		if f.session != 0 {
-			f.epoch++
+		if s.id != 0 {
+			s.epoch++
 		}
 	}
 	return f.take(r), nil
 }
 
+// forget lets the leaders be asked for again that were at an address.
+func (f *Fetcher) forget(addr string) {
+	for _, p := range f.positions {
+		if f.c.Leader(p.Topic, p.Partition) == addr {
+			_ = f.c.forget(p.Topic, p.Partition, ErrUnanswered)
+		}
+	}
+}
+
 // request is the next fetch: everything, or in a session what has changed.
-func (f *Fetcher) request(addr string) *wire.FetchRequest {
+func (f *Fetcher) request(addr string, s *fetchSession) *wire.FetchRequest {
 	m := wire.NewFetchRequest()
 	m.MaxWaitMs, m.MinBytes, m.MaxBytes = int32(f.o.MaxWait/time.Millisecond), f.o.MinBytes, f.o.MaxBytes
-	m.SessionId, m.SessionEpoch = f.session, f.epoch
+	m.SessionId, m.SessionEpoch = s.id, s.epoch
 	if !f.o.Sessions {
 		m.SessionId, m.SessionEpoch = 0, -1
 	}
+	var knows []known
 	for _, p := range f.positions {
-		if f.c.Leader(p.Topic, p.Partition) != addr || f.session != 0 && p.sent && p.was == p.Offset {
+		if f.c.Leader(p.Topic, p.Partition) != addr {
 			continue
 		}
-		p.sent, p.was = f.o.Sessions, p.Offset
+		p.id = f.c.topicID(p.Topic)
+		now := known{p, p.id, p.Offset}
+		knows = append(knows, now)
+		if s.id != 0 && slices.Contains(s.knows, now) {
+			continue
+		}
 		part := wire.NewFetchRequestPartition()
 		part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Partition, p.Offset, f.o.PartitionMaxBytes
+		part.CurrentLeaderEpoch = f.c.epoch(p.Topic, p.Partition)
 		i := slices.IndexFunc(m.Topics, func(t wire.FetchRequestTopic) bool { return t.Topic == p.Topic })
 		if i < 0 {
 			i = len(m.Topics)
@@ -145,9 +184,14 @@ func (f *Fetcher) request(addr string) *wire.FetchRequest {
 		}
 		m.Topics[i].Partitions = append(m.Topics[i].Partitions, part)
 	}
-	for _, p := range f.forgotten {
-		m.ForgottenTopicsData = append(m.ForgottenTopicsData, wire.FetchRequestForgottenTopic{Topic: p.Topic, TopicId: p.id, Partitions: []int32{p.Partition}})
+	for _, k := range s.knows {
+		still := func(now known) bool { return now.position == k.position && now.topic == k.topic }
+		if s.id != 0 && !slices.ContainsFunc(knows, still) {
+			m.ForgottenTopicsData = append(m.ForgottenTopicsData, wire.FetchRequestForgottenTopic{Topic: k.position.Topic, TopicId: k.topic,
+				Partitions: []int32{k.position.Partition}})
+		}
 	}
+	s.knows = knows
 	return m
 }
 

@@ -218,7 +218,7 @@ func (p *Producer) launchOne() bool {
 		switch {
 		case taken[b.lane()] || p.o.PerRequest > 0 && len(take) == p.o.PerRequest:
 			continue
-		case b.retryAt > now, b.Attempts > 0 && p.isFlying(b.lane()), leader == "":
+		case b.retryAt > now, b.Attempts > 0 && p.isFlying(b.lane()), p.fliesElsewhere(b.lane(), leader), leader == "":
 			taken[b.lane()] = true // what follows it must wait too
 			if leader == "" {
 				p.unchecked[b.Topic] = true
@@ -274,6 +274,14 @@ func (p *Producer) refresh() bool {
 func (p *Producer) isFlying(l lane) bool {
 	return slices.ContainsFunc(p.flying, func(r *request) bool {
 		return slices.ContainsFunc(r.batches, func(b *Batch) bool { return b.lane() == l })
+	})
+}
+
+// fliesElsewhere says that a batch of the lane is under way to another broker than its leader: nothing may overtake it
+// there; see interrupted.
+func (p *Producer) fliesElsewhere(l lane, leader string) bool {
+	return slices.ContainsFunc(p.flying, func(r *request) bool {
+		return r.addr != leader && slices.ContainsFunc(r.batches, func(b *Batch) bool { return b.lane() == l })
 	})
 }
 

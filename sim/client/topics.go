@@ -11,7 +11,7 @@ import (
 func (c *Client) CreateTopic(name string, partitions int32, configs ...string) error {
 	m := wire.NewCreateTopicsRequest()
 	m.TimeoutMs = int32(c.o.Timeout.Milliseconds())
-	t := wire.CreateTopicsRequestCreatableTopic{Name: name, NumPartitions: partitions, ReplicationFactor: 1}
+	t := wire.CreateTopicsRequestCreatableTopic{Name: name, NumPartitions: partitions, ReplicationFactor: max(1, c.factor)}
 	for pair := range slices.Chunk(configs, 2) {
 		t.Configs = append(t.Configs, wire.CreateTopicsRequestCreatableTopicConfig{Name: pair[0], Value: &pair[1]})
 	}
@@ -85,12 +85,12 @@ func (c *Client) DeleteRecords(topic string, partition int32, offset int64) (int
 	m.Topics = []wire.DeleteRecordsRequestTopic{{Name: topic, Partitions: []wire.DeleteRecordsRequestPartition{{PartitionIndex: partition, Offset: offset}}}}
 	answer, err := c.Do(addr, m)
 	if err != nil {
-		return 0, err
+		return 0, c.forget(topic, partition, err)
 	}
 	for _, t := range answer.(*wire.DeleteRecordsResponse).Topics {
 		for _, p := range t.Partitions {
 			if t.Name == topic && p.PartitionIndex == partition {
-				return p.LowWatermark, p.ErrorCode.Err()
+				return p.LowWatermark, c.forget(topic, partition, p.ErrorCode.Err())
 			}
 		}
 	}
@@ -127,16 +127,16 @@ func (c *Client) ListOffset(topic string, partition int32, timestamp int64) (off
 	m := wire.NewListOffsetsRequest()
 	m.ReplicaId = -1
 	part := wire.NewListOffsetsRequestPartition()
-	part.PartitionIndex, part.Timestamp = partition, timestamp
+	part.PartitionIndex, part.Timestamp, part.CurrentLeaderEpoch = partition, timestamp, c.epoch(topic, partition)
 	m.Topics = []wire.ListOffsetsRequestTopic{{Name: topic, Partitions: []wire.ListOffsetsRequestPartition{part}}}
 	answer, err := c.Do(addr, m)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, c.forget(topic, partition, err)
 	}
 	for _, t := range answer.(*wire.ListOffsetsResponse).Topics {
 		for _, p := range t.Partitions {
 			if t.Name == topic && p.PartitionIndex == partition {
-				return p.Offset, p.Timestamp, p.ErrorCode.Err()
+				return p.Offset, p.Timestamp, c.forget(topic, partition, p.ErrorCode.Err())
 			}
 		}
 	}
@@ -158,12 +158,12 @@ func (c *Client) EpochEnd(topic string, partition, epoch int32) (found int32, en
 		Partitions: []wire.OffsetForLeaderEpochRequestOffsetForLeaderPartition{part}}}
 	answer, err := c.Do(addr, m)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, c.forget(topic, partition, err)
 	}
 	for _, t := range answer.(*wire.OffsetForLeaderEpochResponse).Topics {
 		for _, p := range t.Partitions {
 			if t.Topic == topic && p.Partition == partition {
-				return p.LeaderEpoch, p.EndOffset, p.ErrorCode.Err()
+				return p.LeaderEpoch, p.EndOffset, c.forget(topic, partition, p.ErrorCode.Err())
 			}
 		}
 	}

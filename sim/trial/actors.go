@@ -3,6 +3,7 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,7 +42,7 @@ const delivery = 90 * time.Second
 // newProducer returns a producer whose outcomes go to the oracle.
 func (t *trial) newProducer(c *client.Client, a ActorPlan) (*client.Producer, *producerState, map[*client.Batch]*dispatch) {
 	t.sequence++
-	p := &producerState{number: uint32(t.sequence), acks: a.Acks}
+	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent}
 	under := make(map[*client.Batch]*dispatch)
 	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Delivery: delivery,
 		Done: func(b *client.Batch) {
@@ -109,8 +110,10 @@ func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
 	for !t.stop {
 		r.readAll(t.partitions())
 		t.poll(r) // errors are what a broken broker gives
-		for _, x := range r.list {
+		for i := range r.list {
+			x := &r.list[i]
 			if d.Chance(a.Back) && x.position.Offset > x.log.start {
+				x.sought = true
 				x.position.Offset = x.log.start + d.Below(x.position.Offset-x.log.start+1)
 			}
 		}
@@ -129,6 +132,7 @@ type reader struct {
 type reading struct {
 	position *client.Position
 	log      *partitionLog
+	sought   bool // the position was chosen anew
 }
 
 // readAll adds the partitions that are not read yet, at the log start.
@@ -138,16 +142,20 @@ func (r *reader) readAll(logs []*partitionLog) {
 			continue
 		}
 		p := &client.Position{Topic: l.topic.plan.Name, Partition: l.index, Offset: l.start}
-		r.list = append(r.list, reading{p, l})
+		r.list = append(r.list, reading{p, l, true})
 		r.fetcher.Add(p)
 	}
 }
 
 // poll fetches once and tells the oracle. It returns how many records came.
 func (t *trial) poll(r *reader) (int, error) {
-	before := make([]bounds, len(r.list))
+	before, boots := make([]bounds, len(r.list)), make([]int, len(t.brokers))
+	served := make([]map[string]bounds, len(r.list))
 	for i, x := range r.list {
-		before[i] = t.oracle.bounds(x.log)
+		before[i], served[i] = t.oracle.bounds(x.log), maps.Clone(x.log.served)
+	}
+	for i, b := range t.brokers {
+		boots[i] = b.node.Boots()
 	}
 	got, err := r.fetcher.Poll()
 	if err != nil {
@@ -157,15 +165,24 @@ func (t *trial) poll(r *reader) (int, error) {
 	n := 0
 	for _, delivery := range got {
 		i := slices.IndexFunc(r.list, func(x reading) bool { return x.position == delivery.Position })
-		l, p, b := r.list[i].log, delivery.Position, before[i]
+		x := &r.list[i]
+		l, p, b := x.log, delivery.Position, before[i]
 		switch code := delivery.Code; {
 		case code == wire.ErrNone:
-			t.oracle.watermarks(l, b, p.High, p.Start, "fetch")
+			t.oracle.watermarks(l, b, p.High, p.Start, false, "fetch")
+			if who, ok := t.server(r.fetcher.Asked, boots); ok {
+				t.oracle.serves(l, who, served[i][who], p.High, p.Start)
+			}
 			t.oracle.read(l, delivery)
-			t.oracle.recordEnd(l, r.who, b.called, p.High)
+			if len(t.brokers) == 1 {
+				t.oracle.recordEnd(l, r.who, b.called, p.High)
+			}
+			t.oracle.recordFetch(l, r.who, b.called, delivery, x.sought)
+			x.sought = x.sought && len(delivery.Records) == 0
 			n += len(delivery.Records)
 		case code == wire.ErrOffsetOutOfRange:
 			t.outOfRange(r.client, l, p)
+			x.sought = true
 		case code.Retriable():
 			if err := r.client.Refresh(p.Topic); err != nil {
 				t.host.Clock.Sleep(5 * time.Millisecond)
@@ -177,19 +194,40 @@ func (t *trial) poll(r *reader) (int, error) {
 	return n, nil
 }
 
-// outOfRange is right only where the log start has moved beyond the position.
+// server names the start of the node at an address that answered; false when it may have been another start than the
+// one that was asked.
+func (t *trial) server(addr string, boots []int) (string, bool) {
+	for i, b := range t.brokers {
+		if b.node.Name()+":9092" == addr {
+			return fmt.Sprintf("%s#%d", b.node.Name(), boots[i]), b.node.Boots() == boots[i]
+		}
+	}
+	return "", false
+}
+
+// outOfRange is right only where the log start has moved beyond the position. Who is asked for that may have been
+// deposed without knowing, so it is asked for until somebody knows.
 func (t *trial) outOfRange(c *client.Client, l *partitionLog, p *client.Position) {
-	b := t.oracle.bounds(l)
-	start, _, err := c.ListOffset(p.Topic, p.Partition, client.Earliest)
-	if err != nil {
-		return
+	for n := 0; ; n++ {
+		b := t.oracle.bounds(l)
+		start, _, err := c.ListOffset(p.Topic, p.Partition, client.Earliest)
+		if err != nil {
+			return
+		}
+		t.oracle.watermarks(l, b, -1, start, false, "ListOffsets(earliest)")
+		if start > p.Offset {
+			p.Offset = start
+			return
+		}
+		if n == 10 || len(t.brokers) == 1 || t.healed {
+			t.failf("%v: fetch at %d is out of range, and the log starts at %d", l, p.Offset, start)
+			return
+		}
+		t.host.Clock.Sleep(time.Second)
+		if err := c.Refresh(p.Topic); err != nil {
+			return
+		}
 	}
-	t.oracle.watermarks(l, b, -1, start, "ListOffsets(earliest)")
-	if start <= p.Offset {
-		t.failf("%v: fetch at %d is out of range, and the log starts at %d", l, p.Offset, start)
-		return
-	}
-	p.Offset = start
 }
 
 // tolerable says that an error is one that a client meets while a broker is broken.

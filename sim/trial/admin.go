@@ -13,6 +13,7 @@ import (
 func (t *trial) createTopic(c *client.Client, p TopicPlan) (*topicState, error) {
 	deadline := t.host.Clock.Now().Add(patience)
 	tried := false
+	c.SetReplicas(p.Replicas)
 	err := c.Retry(deadline, func() error {
 		err := c.CreateTopic(p.Name, p.Partitions, p.Configs...)
 		if tried && client.IsCode(err, wire.ErrTopicAlreadyExists) {
@@ -119,20 +120,20 @@ func (t *trial) lookAtEnds(who int, c *client.Client, l *partitionLog) {
 	end, _, err := c.ListOffset(l.topic.plan.Name, l.index, client.Latest)
 	t.check(l.String(), "list offsets", err)
 	if err == nil {
-		t.oracle.watermarks(l, b, end, -1, "ListOffsets(latest)")
+		t.oracle.watermarks(l, b, end, -1, true, "ListOffsets(latest)")
 		t.oracle.recordEnd(l, who, b.called, end)
 	}
 	b = t.oracle.bounds(l)
 	start, _, err := c.ListOffset(l.topic.plan.Name, l.index, client.Earliest)
 	t.check(l.String(), "list offsets", err)
 	if err == nil {
-		t.oracle.watermarks(l, b, -1, start, "ListOffsets(earliest)")
+		t.oracle.watermarks(l, b, -1, start, false, "ListOffsets(earliest)")
 	}
 }
 
 // churn makes a topic, fills it, deletes it, and makes another one of the same name, which must be empty.
 func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) {
-	plan := TopicPlan{Name: name, Partitions: int32(d.Between(1, 2))}
+	plan := TopicPlan{Name: name, Partitions: int32(d.Between(1, 2)), Replicas: t.topics[0].plan.Replicas}
 	delete(t.gone, name)
 	first, err := t.createTopic(c, plan)
 	if err != nil {

@@ -9,12 +9,21 @@ import (
 	"millrace/sim"
 )
 
-// broker is the node under test from boot to boot.
+// broker is a node under test from boot to boot.
 type broker struct {
 	trial   *trial
+	id      int
 	node    *sim.Node
 	running *node.Broker
 	h       host.Host
+
+	down host.Instant    // it is not started before, on the clock of the clients
+	arm  *sim.CrashPoint // of the next start
+	// lost says that the node has lost its disk, or is gone, and why: it is not waited for any more.
+	lost string
+	disk sim.DiskFaults
+	// refused is why the node, that has another disk than it should have, did not start.
+	refused error
 }
 
 // boot starts the process. A process that ends by itself after an injected I/O error is only down; any other end fails
@@ -25,7 +34,7 @@ func (b *broker) boot() {
 	}
 	b.running = nil
 	b.node.Boot(func(h host.Host) {
-		running, err := node.Start(h, b.trial.plan.Broker.config())
+		running, err := node.Start(h, b.trial.plan.Broker.config(b.id, b.trial.plan.Nodes))
 		if err != nil {
 			b.end(fmt.Errorf("start: %w", err))
 			return
@@ -37,14 +46,25 @@ func (b *broker) boot() {
 			}
 		})
 	})
+	if b.arm != nil {
+		b.node.Arm(*b.arm)
+		b.arm = nil
+	}
 }
 
 const watchTask = "harness: watch"
 
 // end is the end of a process by its own decision.
 func (b *broker) end(err error) {
-	if !b.node.Faulty() {
-		b.trial.failf("broker, start %d: %w", b.node.Boots(), err)
+	t := b.trial
+	t.world.Note("%s ends: %v", b.node.Name(), err)
+	switch {
+	case b.lost != "":
+		b.refused = err // a node without its disk may only refuse
+	case b.node.Damaged() > 0 && t.damagesLog():
+		b.lost = fmt.Sprintf("its log is damaged: %v", err)
+	case !b.node.Faulty():
+		t.failf("%s, start %d: %w", b.node.Name(), b.node.Boots(), err)
 		return
 	}
 	b.node.Crash(sim.Kill)
@@ -52,19 +72,74 @@ func (b *broker) end(err error) {
 
 // state describes the broker for reports.
 func (b *broker) state() string {
-	if !b.node.Running() {
-		return "the broker is down"
+	s := b.node.Name()
+	switch {
+	case b.lost != "":
+		s += " is lost (" + b.lost + ")"
+	case !b.node.Running():
+		s += " is down"
+	case b.running == nil:
+		s += " is starting"
+	default:
+		s += " is up"
 	}
-	if b.running == nil {
-		return "the broker is starting"
+	if b.node.Paused() {
+		s += ", paused"
 	}
-	return "the broker is up"
+	return s
+}
+
+// states describes all brokers.
+func (t *trial) states() string {
+	var s string
+	for _, b := range t.brokers {
+		s += b.state() + "\n"
+	}
+	return s
+}
+
+// keepRunning starts every broker that is down and should not be, except one.
+func (t *trial) keepRunning(except *broker) {
+	for _, b := range t.brokers {
+		if b == except || b.node.Running() || b.lost != "" && !b.hopeful() {
+			continue
+		}
+		now := t.host.Clock.Now()
+		if b.down == 0 { // it ended by itself
+			t.restarts++
+			b.down = now.Add(5 * time.Millisecond)
+		}
+		if now >= b.down {
+			b.down = 0
+			b.boot()
+		}
+	}
+}
+
+// hopeful says that a node whose disk was replaced is to be started, to see what it does.
+func (b *broker) hopeful() bool { return b.lost == wiped && b.refused == nil }
+
+const wiped = "its disk was replaced"
+
+// whole lists the brokers that have not lost anything.
+func (t *trial) whole() []*broker {
+	var list []*broker
+	for _, b := range t.brokers {
+		if b.lost == "" {
+			list = append(list, b)
+		}
+	}
+	return list
 }
 
 // stop ends the process in order and reports what it leaves behind.
 func (b *broker) stop() bool {
 	t := b.trial
 	done, running := false, b.running
+	if running == nil {
+		t.failf("%s has not come up", b.node.Name())
+		return false
+	}
 	b.node.Go("harness: stop", func() {
 		if err := running.Stop(); err != nil {
 			b.end(fmt.Errorf("stop: %w", err))
@@ -73,7 +148,7 @@ func (b *broker) stop() bool {
 	})
 	for end := t.host.Clock.Now().Add(time.Minute); !done; {
 		if t.host.Clock.Now() > end || !b.node.Running() {
-			t.failf("the broker does not stop")
+			t.failf("%s does not stop", b.node.Name())
 			return false
 		}
 		t.host.Clock.Sleep(10 * time.Millisecond)
@@ -81,7 +156,7 @@ func (b *broker) stop() bool {
 	t.host.Clock.Sleep(time.Second) // tasks that were woken at the end may still be on their way out
 	for _, leak := range b.node.Leaks() {
 		if leak != "task "+watchTask {
-			t.failf("left behind after an orderly stop: %s", leak)
+			t.failf("%s: left behind after an orderly stop: %s", b.node.Name(), leak)
 			return false
 		}
 	}

@@ -10,16 +10,34 @@ import (
 	"millrace/sim/client"
 )
 
-// finale reads everything, stops the broker in order, and reads everything again after another start.
+// finale waits until the cluster is whole, reads everything, stops the brokers in order, compares the replicas, and reads
+// everything again after another start.
 func (t *trial) finale() {
+	d := t.world.Draws("finale")
+	if len(t.brokers) > 1 && !t.liveness() {
+		return
+	}
+	t.healed = true
 	if !t.readEverything("at the end") {
 		return
 	}
-	if !t.broker.stop() {
+	list := t.whole()
+	for i := range list {
+		j := i + int(d.Below(int64(len(list)-i)))
+		list[i], list[j] = list[j], list[i]
+		if !list[i].stop() {
+			return
+		}
+	}
+	if len(list) > 1 && !t.compareReplicas() {
 		return
 	}
-	t.broker.node.Crash(sim.Pick(t.world.Draws("finale"), sim.Kill, sim.Power))
-	t.broker.boot()
+	for _, b := range list {
+		b.node.Crash(sim.Pick(d, sim.Kill, sim.Power))
+	}
+	for _, b := range list {
+		b.boot()
+	}
 	t.readEverything("after a stop and another start")
 }
 
@@ -42,7 +60,7 @@ func (t *trial) readEverything(when string) bool {
 			if err != nil {
 				return err
 			}
-			t.oracle.watermarks(l, b, end, start, "ListOffsets "+when)
+			t.oracle.watermarks(l, b, end, start, true, "ListOffsets "+when)
 			starts[l], ends[l] = start, end
 			return nil
 		})
@@ -74,7 +92,9 @@ func (t *trial) readEverything(when string) bool {
 		t.poll(r) // an error is tried again until the deadline
 	}
 	for _, x := range r.list {
-		t.oracle.checkLog(x.log, max(starts[x.log], x.log.start), x.position.Offset)
+		start := max(starts[x.log], x.log.start)
+		t.oracle.checkLog(x.log, start, x.position.Offset)
+		t.oracle.recordFinal(x.log, start, x.position.Offset)
 		if err := t.checkEpochs(c, x.log); err != nil {
 			t.failf("%v: %s: where epochs ended: %w", x.log, when, err)
 			return false

@@ -2,7 +2,6 @@ package trial
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -20,6 +19,14 @@ type oracle struct {
 	reads   int
 	values  map[recordID]*sent
 	history []linearizability.Operation
+	leaders map[leadership]int32 // who led a partition in an epoch
+}
+
+// leadership is a partition, of one life of its topic, in one leader epoch.
+type leadership struct {
+	topic     wire.UUID
+	partition int32
+	epoch     int32
 }
 
 // recordID names a record of the load: who sent it, and the how many-th it was.
@@ -45,6 +52,8 @@ type producerState struct {
 	number uint32
 	count  uint32
 	acks   int16
+	// idempotent producers keep their order whatever is sent again.
+	idempotent bool
 }
 
 // topicState is one life of a topic.
@@ -64,6 +73,8 @@ type partitionLog struct {
 	high    int64 // no answer to a later request may be below it
 	start   int64
 	ends    int64 // the end that acknowledgements of acks=all prove
+	// served is the high watermark and the log start that each start of each node has shown.
+	served map[string]bounds
 	// mayStart is how far the log start may have moved.
 	mayStart  int64
 	limitless bool // retention may move it anywhere below the high watermark
@@ -77,13 +88,13 @@ type seen struct {
 }
 
 func newOracle(t *trial) *oracle {
-	return &oracle{trial: t, values: make(map[recordID]*sent)}
+	return &oracle{trial: t, values: make(map[recordID]*sent), leaders: make(map[leadership]int32)}
 }
 
 func newTopicState(p TopicPlan, id wire.UUID, partitions int32) *topicState {
 	s := &topicState{plan: p, id: id, partitions: partitions}
 	for i := range int32(8) { // with room for CreatePartitions
-		l := &partitionLog{topic: s, index: i, records: make(map[int64]*seen)}
+		l := &partitionLog{topic: s, index: i, records: make(map[int64]*seen), served: make(map[string]bounds)}
 		for c := 0; c < len(p.Configs); c += 2 {
 			l.limitless = l.limitless || strings.HasPrefix(p.Configs[c], "retention.")
 		}
@@ -113,19 +124,11 @@ func parseValue(b []byte) (recordID, bool) {
 	return recordID{uint32(producer), uint32(count)}, err == nil && err2 == nil
 }
 
-func hashOf(key, value []byte) uint64 {
-	h := fnv.New64a()
-	h.Write(key)
-	h.Write([]byte{0})
-	h.Write(value)
-	return h.Sum64()
-}
-
 // sending notes that a batch is given to a producer.
 func (o *oracle) sending(p *producerState, l *partitionLog, b *client.Batch, ids []recordID) {
 	l.batches = append(l.batches, b)
 	for i, r := range b.Records {
-		o.values[ids[i]] = &sent{log: l, batch: b, hash: hashOf(r.Key, r.Value), timestamp: r.Timestamp, offset: -1, producer: p}
+		o.values[ids[i]] = &sent{log: l, batch: b, hash: linearizability.Hash(r.Key, r.Value), timestamp: r.Timestamp, offset: -1, producer: p}
 	}
 }
 
@@ -143,8 +146,8 @@ func (o *oracle) finished(p *producerState, l *partitionLog, b *client.Batch, id
 		return
 	}
 	o.acked += len(ids)
-	if b.Offset < 0 {
-		return // the broker only said that it has it
+	if b.Offset < 0 || !o.certain(p) {
+		return // the broker only said that it has it, or only one node has it
 	}
 	for i, id := range ids {
 		o.place(l, b.Offset+int64(i), id, -1, b.Time, "acknowledged")
@@ -152,6 +155,20 @@ func (o *oracle) finished(p *producerState, l *partitionLog, b *client.Batch, id
 	if p.acks == -1 {
 		l.ends = max(l.ends, b.Offset+int64(len(ids)))
 	}
+}
+
+// certain says that an answer to a producer promises that the records stay: a leader that answers acks=1 alone may be
+// followed by one that does not have them.
+func (o *oracle) certain(p *producerState) bool { return p.acks == -1 || len(o.trial.brokers) == 1 }
+
+// led takes what a broker says of a partition's leader.
+func (o *oracle) led(topic string, id wire.UUID, partition, epoch, leader int32) {
+	k := leadership{id, partition, epoch}
+	have, ok := o.leaders[k]
+	if ok && have != leader {
+		o.trial.failf("%s-%d: in leader epoch %d both nodes %d and %d lead", topic, partition, epoch, have, leader)
+	}
+	o.leaders[k] = leader
 }
 
 // place notes that an offset holds a record, and that it always did.
@@ -194,13 +211,17 @@ func (o *oracle) bounds(l *partitionLog) bounds {
 	return bounds{high: max(l.high, l.ends), start: l.start, called: o.trial.host.Clock.Now()}
 }
 
-// watermarks takes what an answer says of a partition's ends. high or start is -1 when it does not say.
-func (o *oracle) watermarks(l *partitionLog, b bounds, high, start int64, what string) {
+// watermarks takes what an answer says of a partition's ends. high or start is -1 when it does not say. An answer is
+// firm when whoever gave it had to make sure that it still leads; others may be late, as long as links and nodes fail.
+func (o *oracle) watermarks(l *partitionLog, b bounds, high, start int64, firm bool, what string) {
 	o.trial.world.Note("oracle: %v: %s: start %d, end %d; at least %d and %d", l, what, start, high, b.start, b.high)
-	if high >= 0 && high < b.high {
+	if len(o.trial.brokers) == 1 || o.trial.healed {
+		firm = true
+	}
+	if high >= 0 && high < b.high && firm {
 		o.trial.failf("%v: %s says that the log ends at %d, %d was seen before", l, what, high, b.high)
 	}
-	if start >= 0 && start < b.start {
+	if start >= 0 && start < b.start && firm {
 		o.trial.failf("%v: %s says that the log starts at %d, %d was seen before", l, what, start, b.start)
 	}
 	if high >= 0 && start > high {
@@ -210,6 +231,15 @@ func (o *oracle) watermarks(l *partitionLog, b bounds, high, start int64, what s
 		o.trial.failf("%v: %s says that the log starts at %d, nothing may have moved it beyond %d", l, what, start, l.mayStart)
 	}
 	l.high, l.start = max(l.high, high), max(l.start, start)
+}
+
+// serves takes what one start of one node shows of a partition's ends, which never goes back.
+func (o *oracle) serves(l *partitionLog, who string, before bounds, high, start int64) {
+	have := l.served[who]
+	if high >= 0 && high < before.high || start >= 0 && start < before.start {
+		o.trial.failf("%v: %s shows start %d and end %d, it showed %d and %d before", l, who, start, high, before.start, before.high)
+	}
+	l.served[who] = bounds{high: max(have.high, high), start: max(have.start, start)}
 }
 
 // read takes what a fetch brought.
@@ -228,7 +258,7 @@ func (o *oracle) read(l *partitionLog, d client.Delivery) {
 		case r.Offset != d.From+int64(i):
 			o.trial.failf("%v: offset %d where %d was expected", l, r.Offset, d.From+int64(i))
 			return
-		case !ok || s == nil || s.log != l || s.hash != hashOf(r.Key, r.Value):
+		case !ok || s == nil || s.log != l || s.hash != linearizability.Hash(r.Key, r.Value):
 			o.trial.failf("%v: offset %d holds what nobody sent there: key %q, value %.60q", l, r.Offset, r.Key, r.Value)
 			return
 		case s.batch.Outcome == client.Refused:

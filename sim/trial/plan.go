@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -12,12 +13,15 @@ import (
 // Plan is everything that a trial does besides the inner draws of its world.
 type Plan struct {
 	Seed    uint64
+	Nodes   int // 1, 3 or 5
 	Target  int // acknowledged records at which the load may end
 	World   WorldPlan
 	Broker  BrokerPlan
 	Topics  []TopicPlan
 	Actors  []ActorPlan
 	Crashes []CrashPlan
+	// Faults come beside the crashes; see faults.go.
+	Faults []FaultPlan `json:",omitempty"`
 }
 
 // WorldPlan are the options of the world.
@@ -33,12 +37,14 @@ type WorldPlan struct {
 	WallJumps  int
 	FullDisks  int // how often the disk is nearly full for a while
 	Drift      int64
+	Drifts     []int64 `json:",omitempty"` // of the nodes after the first
 }
 
 // TopicPlan is a topic of the load.
 type TopicPlan struct {
 	Name       string
 	Partitions int32
+	Replicas   int16
 	Configs    []string // name and value in turn
 	// Empties says that records may go: by retention or DeleteRecords.
 	Empties bool
@@ -61,10 +67,15 @@ type ActorPlan struct {
 	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
 	OldVersion bool // draws API versions instead of using the highest
+	Epochs     bool // sends the leader epochs that it knows
+	First      int  // the broker that it asks first
 }
 
 // CrashPlan is one crash.
 type CrashPlan struct {
+	// Node is who crashes, from 1 on. All cuts the power of every node at that moment.
+	Node int
+	All  bool
 	// After is how many more records are acknowledged before it is armed. AtStart arms it together with the start that
 	// follows the crash before it, so that it strikes recovery.
 	After   int
@@ -82,15 +93,48 @@ func (p *Plan) String() string {
 	return string(b)
 }
 
+// ReadPlan reads what String wrote.
+func ReadPlan(b []byte) (*Plan, error) {
+	p := new(Plan)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	if p.Nodes != 1 && p.Nodes != 3 && p.Nodes != 5 {
+		return nil, fmt.Errorf("read plan: %d nodes instead of 1, 3 or 5", p.Nodes)
+	}
+	for _, c := range p.Crashes {
+		if c.Node < 1 || c.Node > p.Nodes {
+			return nil, fmt.Errorf("read plan: a crash of node %d of %d", c.Node, p.Nodes)
+		}
+	}
+	for _, f := range p.Faults {
+		if err := f.check(p.Nodes); err != nil {
+			return nil, fmt.Errorf("read plan: %w", err)
+		}
+	}
+	return p, nil
+}
+
 // Draw makes the plan of a seed.
-func Draw(seed uint64) *Plan {
+func Draw(seed uint64) *Plan { return DrawNodes(seed, 0) }
+
+// DrawNodes makes the plan of a seed with a number of nodes; 0 draws that, too.
+func DrawNodes(seed uint64, nodes int) *Plan {
 	d := sim.NewDraws(seed, "plan")
-	p := &Plan{Seed: seed, Target: 200 + int(d.Below(60))}
+	p := &Plan{Seed: seed, Nodes: nodes, Target: 200 + int(d.Below(60))}
+	if nodes == 0 {
+		p.Nodes = sim.Pick(sim.NewDraws(seed, "plan/nodes"), 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5)
+	}
 	p.World = drawWorld(sim.NewDraws(seed, "plan/world"))
 	p.Broker = drawBroker(sim.NewDraws(seed, "plan/broker"))
 	p.Topics = drawTopics(sim.NewDraws(seed, "plan/topics"))
 	p.Actors = drawActors(sim.NewDraws(seed, "plan/actors"))
 	p.Crashes = drawCrashes(sim.NewDraws(seed, "plan/crashes"), p.Target)
+	if p.Nodes > 1 {
+		p.cluster(seed)
+	}
 	return p
 }
 
@@ -146,15 +190,23 @@ type BrokerPlan struct {
 	OffsetsPartitions                        int
 }
 
-// config is what the broker is started with.
-func (b *BrokerPlan) config() node.Config {
-	return node.Config{Listen: "n1:9092", NodeID: 1, Lanes: b.Lanes,
+// config is what a broker of some is started with.
+func (b *BrokerPlan) config(id, nodes int) node.Config {
+	c := node.Config{Listen: fmt.Sprintf("n%d:9092", id), NodeID: int32(id), Lanes: b.Lanes,
 		WALFileBytes: b.WALFileBytes, WALFirstBytes: b.WALFirstBytes, WALMaxBytes: b.WALMaxBytes,
 		CheckpointBytes: b.CheckpointBytes, CheckpointInterval: b.CheckpointInterval, CacheBytes: b.CacheBytes,
 		SmallestChunkBytes: b.SmallestChunkBytes, LargestChunkBytes: b.LargestChunkBytes, IndexInterval: b.IndexInterval,
 		SegmentBytes: b.SegmentBytes, RetentionInterval: b.RetentionInterval, ReserveHigh: b.ReserveHigh, ReserveLow: b.ReserveLow,
 		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(b.OffsetsPartitions)},
 	}
+	if nodes > 1 {
+		c.Secret = []byte("a secret of the trial")
+		c.Properties["offsets.topic.replication.factor"] = "3"
+		for i := range nodes {
+			c.Peers = append(c.Peers, node.Peer{Node: int32(i + 1), Addr: fmt.Sprintf("n%d:9093", i+1)})
+		}
+	}
+	return c
 }
 
 func drawBroker(d *sim.Draws) BrokerPlan {
@@ -174,7 +226,7 @@ func drawBroker(d *sim.Draws) BrokerPlan {
 func drawTopics(d *sim.Draws) []TopicPlan {
 	topics := make([]TopicPlan, d.Between(1, 3))
 	for i := range topics {
-		t := TopicPlan{Name: fmt.Sprintf("t%d", i), Partitions: int32(d.Between(1, 3)), Empties: d.Chance(0.5)}
+		t := TopicPlan{Name: fmt.Sprintf("t%d", i), Partitions: int32(d.Between(1, 3)), Replicas: 1, Empties: d.Chance(0.5)}
 		if d.Chance(0.25) {
 			t.AppendTime = true
 			t.Configs = append(t.Configs, "message.timestamp.type", "LogAppendTime")
@@ -231,7 +283,7 @@ func drawCrashes(d *sim.Draws, target int) []CrashPlan {
 	crashes := make([]CrashPlan, d.Between(2, 4))
 	share := target / (len(crashes) + 1)
 	for i := range crashes {
-		c := CrashPlan{After: int(d.Between(1, int64(share))), Down: time.Duration(d.Skewed(1000, 300_000)) * time.Microsecond}
+		c := CrashPlan{Node: 1, After: int(d.Between(1, int64(share))), Down: time.Duration(d.Skewed(1000, 300_000)) * time.Microsecond}
 		c.At.How = sim.Pick(d, sim.Power, sim.Power, sim.Power, sim.Kill)
 		c.At.Point = sim.Pick(d, sim.PointYield, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointSync, sim.PointSynced, sim.PointName)
 		switch c.At.Point {

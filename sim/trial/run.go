@@ -57,7 +57,7 @@ type Result struct {
 type trial struct {
 	plan    *Plan
 	world   *sim.World
-	broker  *broker
+	brokers []*broker
 	oracle  *oracle
 	coders  *batch.Coders
 	host    host.Host // of the clients' node
@@ -71,6 +71,9 @@ type trial struct {
 	sequence uint64          // numbers producers
 	restarts int             // starts after the process had ended by itself
 	crashes  int             // of the plan
+	faulting int             // faults that have not ended
+	cuts     map[string]int  // how many faults cut a link
+	healed   bool            // nothing breaks any more, and long enough
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
@@ -83,14 +86,20 @@ func Run(seed uint64, o Options) Result {
 	if plan == nil {
 		plan = Draw(seed)
 	}
+	seed = plan.Seed
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
-	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool)}
+	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), cuts: make(map[string]int)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)
-	n := w.AddNode("n1")
-	n.Drift = plan.World.Drift
-	t.broker = &broker{trial: t, node: n}
+	for i := range plan.Nodes {
+		n := w.AddNode(fmt.Sprintf("n%d", i+1))
+		n.Drift = plan.World.Drift
+		if i > 0 && i <= len(plan.World.Drifts) {
+			n.Drift = plan.World.Drifts[i-1]
+		}
+		t.brokers = append(t.brokers, &broker{trial: t, id: i + 1, node: n})
+	}
 	t.clients = w.AddNode("c")
 	t.clients.Boot(func(h host.Host) {
 		t.host, t.changed = h, h.Tasks.NewWaiter()
@@ -99,12 +108,12 @@ func Run(seed uint64, o Options) Result {
 	})
 	err := w.Run()
 	if err != nil {
-		err = fmt.Errorf("%w\nat %v:\n%s", err, w.Now(), w.Parked())
+		err = fmt.Errorf("%w\nat %v:\n%s%s", err, w.Now(), t.states(), w.Parked())
 	}
 	r := Result{Seed: seed, Plan: plan, Err: err, Hash: w.Hash(), Events: w.Events(), Steps: w.Steps(), Trail: w.Trail(), Virtual: w.Now(),
 		Fired: w.Fired(), Acked: t.oracle.acked, Read: t.oracle.reads}
 	r.Crashes = t.crashes
-	r.Rolls, r.Checkpoints = rolls(n.Created()), n.Syncs()
+	r.Rolls, r.Checkpoints = t.rolls(), t.checkpoints()
 	w.Close()
 	if r.Err == nil {
 		r.Operations, r.Err = t.oracle.checkHistory(o.History)
@@ -134,13 +143,24 @@ func (r *Result) enough() error {
 	return nil
 }
 
-// rolls counts segments that do not begin a partition.
-func rolls(created []string) int {
+// rolls counts segments that do not begin a partition, over the cluster.
+func (t *trial) rolls() int {
 	n := 0
-	for _, name := range created {
-		if strings.HasSuffix(name, ".log") && !strings.HasSuffix(name, "/00000000000000000000.log") {
-			n++
+	for _, b := range t.brokers {
+		for _, name := range b.node.Created() {
+			if isSegment(name) && !strings.HasSuffix(name, "/00000000000000000000.log") {
+				n++
+			}
 		}
+	}
+	return n
+}
+
+// checkpoints counts syncs of a whole disk, over the cluster.
+func (t *trial) checkpoints() int {
+	n := 0
+	for _, b := range t.brokers {
+		n += b.node.Syncs()
 	}
 	return n
 }
@@ -162,7 +182,9 @@ func (t *trial) setFaults(on bool) {
 
 // drive is the driver's task: it follows the plan from the first boot to the last check.
 func (t *trial) drive() {
-	t.broker.boot()
+	for _, b := range t.brokers {
+		b.boot()
+	}
 	created := false
 	t.host.Tasks.Go("creator", func() {
 		created = t.createTopics()
@@ -180,14 +202,14 @@ func (t *trial) drive() {
 		})
 	}
 	t.host.Tasks.Go("disturber", t.disturb)
+	t.startFaults()
 	for i := range t.plan.Crashes {
 		if !t.crash(i) {
 			return
 		}
 	}
 	enough := func() bool {
-		n := t.broker.node
-		return t.oracle.acked >= t.plan.Target && rolls(n.Created()) >= leastRolls && n.Syncs() >= leastCheckpoints ||
+		return t.oracle.acked >= t.plan.Target && t.rolls() >= leastRolls && t.checkpoints() >= leastCheckpoints ||
 			t.oracle.acked > 20*t.plan.Target
 	}
 	if !t.await("the load", enough) {
@@ -195,6 +217,9 @@ func (t *trial) drive() {
 	}
 	t.stop = true
 	t.setFaults(false)
+	if !t.await("the end of the faults", func() bool { return t.faulting == 0 }) {
+		return
+	}
 	if !t.await("the repair", func() bool { return t.working == 0 }) {
 		return
 	}
@@ -204,21 +229,17 @@ func (t *trial) drive() {
 // patience is how long nothing may be acknowledged, or a phase may last without an acknowledgement to wait for.
 const patience = 2 * time.Minute
 
-// await waits for a condition while the broker is kept running; false when it does not come.
+// await waits for a condition while the brokers are kept running; false when it does not come.
 func (t *trial) await(what string, reached func() bool) bool {
 	last, since := t.oracle.acked, t.host.Clock.Now()
 	for !reached() {
-		if !t.broker.node.Running() {
-			t.restarts++
-			t.host.Clock.Sleep(5 * time.Millisecond)
-			t.broker.boot()
-		}
+		t.keepRunning(nil)
 		now := t.host.Clock.Now()
 		if t.oracle.acked != last {
 			last, since = t.oracle.acked, now
 		}
 		if now.Sub(since) > patience {
-			t.failf("no progress: %s waits after %v (%d records acknowledged)\n%s", what, patience, last, t.broker.state())
+			t.failf("no progress: %s waits after %v (%d records acknowledged)", what, patience, last)
 			return false
 		}
 		t.changed.WaitUntil(now.Add(20 * time.Millisecond))
@@ -226,32 +247,46 @@ func (t *trial) await(what string, reached func() bool) bool {
 	return true
 }
 
-// crash lets one crash of the plan happen and starts the broker again.
+// crash lets one crash of the plan happen. The broker starts again later.
 func (t *trial) crash(i int) bool {
 	c := t.plan.Crashes[i]
 	goal := t.oracle.acked + c.After
-	n := t.broker.node
-	if !c.AtStart && !t.await("a crash", func() bool { return t.oracle.acked >= goal }) {
-		return false
-	}
-	if n.Running() {
+	b := t.brokers[c.Node-1]
+	n := b.node
+	switch {
+	case b.lost != "":
+		return true
+	case c.AtStart:
+		boots := n.Boots()
+		if b.arm = &c.At; !t.await("a start", func() bool { return n.Boots() > boots || b.lost != "" }) {
+			return false
+		}
+	default:
+		if !t.await("a crash", func() bool { return t.oracle.acked >= goal }) {
+			return false
+		}
 		n.Arm(c.At)
 	}
 	for end := t.host.Clock.Now().Add(2 * time.Second); n.Running() && t.host.Clock.Now() < end; {
 		t.host.Clock.Sleep(2 * time.Millisecond)
+		t.keepRunning(b)
 	}
 	n.Disarm()
-	n.Crash(c.At.How)
-	t.crashes++
-	t.host.Clock.Sleep(c.Down)
-	t.broker.boot()
+	for _, x := range t.brokers {
+		if x != b && !c.All || x.lost != "" {
+			continue
+		}
+		x.node.Crash(c.At.How)
+		t.crashes++
+		x.down = t.host.Clock.Now().Add(c.Down)
+	}
 	return true
 }
 
 // disturb clogs the network, moves the wall clock and fills the disk now and then.
 func (t *trial) disturb() {
 	d := t.world.Draws("disturb")
-	p, n := t.plan.World, t.broker.node
+	p, n := t.plan.World, t.brokers[0].node
 	var kinds []func()
 	add := func(times int, what func()) {
 		for range times {
@@ -276,8 +311,11 @@ func (t *trial) disturb() {
 
 // newClient returns a client of an actor.
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
-	o := client.Options{Name: name, Lazy: a.Lazy, Brokers: []string{"n1:9092"}, Timeout: 2 * time.Second, Coders: t.coders,
+	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Led: t.oracle.led,
 		Violated: func(err error) { t.failf("%s: %w", name, err) }}
+	for i := range t.brokers {
+		o.Brokers = append(o.Brokers, t.brokers[(i+a.First)%len(t.brokers)].node.Name()+":9092")
+	}
 	if a.OldVersion {
 		d := t.world.Draws("versions/" + name)
 		drawn := make(map[int16]int16) // a client speaks one version of each API

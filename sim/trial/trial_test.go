@@ -6,9 +6,15 @@ import (
 	"testing"
 )
 
-// TestSeeds runs a few seeds; .ci/run runs many. SIM_SEEDS sets how many.
+// TestSeeds runs a few seeds; .ci/run runs many. SIM_SEEDS sets how many, SIM_NODES with how many nodes.
 func TestSeeds(t *testing.T) {
-	n := 12
+	n, nodes := 12, 0
+	if s := os.Getenv("SIM_NODES"); s != "" {
+		var err error
+		if nodes, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if s := os.Getenv("SIM_SEEDS"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
@@ -16,7 +22,7 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 	for seed := range uint64(n) {
-		if r := Run(seed, Options{}); r.Err != nil {
+		if r := Run(seed, Options{Plan: DrawNodes(seed, nodes)}); r.Err != nil {
 			t.Errorf("seed %d: %v\n%s", seed, r.Err, r.Plan)
 		}
 	}

@@ -1,0 +1,193 @@
+package trial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"millrace/sim"
+)
+
+// startFaults starts a task for each fault of the plan. They end when the load does.
+func (t *trial) startFaults() {
+	for i, f := range t.plan.Faults {
+		t.faulting++
+		t.host.Tasks.Go(fmt.Sprintf("fault %d: %s", i, f.Kind), func() {
+			t.strike(f)
+			t.faulting--
+			t.changed.Wake()
+		})
+	}
+}
+
+// rests lets a fault last, but not longer than the load; false when that has ended.
+func (t *trial) rests(d time.Duration, reached func() bool) bool {
+	for end := t.host.Clock.Now().Add(d); !t.stop; {
+		now := t.host.Clock.Now()
+		if now >= end || reached != nil && reached() {
+			return true
+		}
+		t.host.Clock.Sleep(min(end.Sub(now), 10*time.Millisecond))
+	}
+	return false
+}
+
+// strike waits for the time of a fault, lets it come and ends it.
+func (t *trial) strike(f FaultPlan) {
+	if !t.rests(f.Within, func() bool { return t.oracle.acked >= f.After }) {
+		return
+	}
+	switch {
+	case f.network():
+		t.disconnect(f)
+	case f.lossy():
+		t.damage(f)
+	default:
+		for _, id := range f.From {
+			t.disturbNode(f, t.brokers[id-1])
+		}
+	}
+}
+
+// machine is a node by its number in the plan.
+func (t *trial) machine(id int) *sim.Node {
+	if id == 0 {
+		return t.clients
+	}
+	return t.brokers[id-1].node
+}
+
+// disconnect is a fault between nodes.
+func (t *trial) disconnect(f FaultPlan) {
+	t.eachLink(f, func(a, b *sim.Node) {
+		switch f.Kind {
+		case faultCut:
+			name := a.Name() + ">" + b.Name()
+			if t.cuts[name]++; t.cuts[name] == 1 {
+				t.world.Cut(a, b)
+			}
+		case faultClog:
+			t.world.ClogWay(a, b, f.For)
+		case faultSlowLink:
+			t.world.SlowLink(a, b, f.Delay, f.For)
+		case faultReset:
+			t.world.ResetAll(a, b)
+		case faultHalfOpen:
+			t.world.HalfOpen(a, b)
+		}
+	})
+	if f.Kind != faultCut {
+		return
+	}
+	t.rests(f.For, nil)
+	t.eachLink(f, func(a, b *sim.Node) {
+		name := a.Name() + ">" + b.Name()
+		if t.cuts[name]--; t.cuts[name] == 0 {
+			t.world.Heal(a, b)
+		}
+	})
+}
+
+// eachLink runs what for every link that a fault strikes.
+func (t *trial) eachLink(f FaultPlan, what func(a, b *sim.Node)) {
+	for _, from := range f.From {
+		for _, to := range f.To {
+			if from == to {
+				continue
+			}
+			what(t.machine(from), t.machine(to))
+			if f.Both {
+				what(t.machine(to), t.machine(from))
+			}
+		}
+	}
+}
+
+// disturbNode is a fault of one node that takes nothing away for good.
+func (t *trial) disturbNode(f FaultPlan, b *broker) {
+	n := b.node
+	switch f.Kind {
+	case faultPause:
+		if n.Running() {
+			n.Pause(f.For)
+		}
+	case faultWall:
+		n.WallOffset = f.Delay
+	case faultStuckDisk:
+		n.StickDisk(f.For)
+	case faultSlowDisk:
+		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Times = f.Times }, func(x *sim.DiskFaults) { x.Times = 0 })
+	case faultDiskError:
+		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Write, x.Sync = f.Rate, f.Rate },
+			func(x *sim.DiskFaults) { x.Write, x.Sync = 0, 0 })
+	case faultFullDisk:
+		// The reserve is left: what is admitted must fit into it.
+		n.SetCapacity(n.Used() + t.plan.Broker.ReserveHigh + 64<<10)
+		t.rests(f.For, nil)
+		n.SetCapacity(0)
+	case faultLoop:
+		for range f.Times {
+			if !n.Running() || !t.rests(f.For/time.Duration(f.Times), nil) {
+				return
+			}
+			n.Crash(sim.Power)
+			t.crashes++
+			b.down = t.host.Clock.Now().Add(time.Millisecond)
+			t.changed.Wake()
+		}
+	}
+}
+
+// withDisk lets a disk be faulty for a time.
+func (t *trial) withDisk(b *broker, d time.Duration, on, off func(x *sim.DiskFaults)) {
+	on(&b.disk)
+	b.node.SetDiskFaults(b.disk)
+	t.rests(d, nil)
+	off(&b.disk)
+	b.node.SetDiskFaults(b.disk)
+}
+
+// isSegment and isLog say what kind of file a path names.
+func isSegment(path string) bool { return strings.HasSuffix(path, ".log") }
+
+func isLog(path string) bool { return strings.HasPrefix(path, "wal/") }
+
+// damage takes from a node what others must have.
+func (t *trial) damage(f FaultPlan) {
+	b := t.brokers[f.From[0]-1]
+	match := isSegment
+	if f.Files == "wal" {
+		match = isLog
+	}
+	switch f.Kind {
+	case faultRot:
+		for range f.Times {
+			t.world.Note("rot: %s: %s", b.node.Name(), b.node.Rot(match))
+		}
+	case faultBad:
+		for range f.Times {
+			t.world.Note("bad sector: %s: %s", b.node.Name(), b.node.BadSector(match))
+		}
+	case faultRotOnRead:
+		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Rot, x.Only = f.Rate, match },
+			func(x *sim.DiskFaults) { x.Rot, x.Only = 0, nil })
+	case faultWipe:
+		b.node.Crash(sim.Power)
+		b.node.ReplaceDisk()
+		b.lost, b.down = wiped, t.host.Clock.Now().Add(f.For)
+	case faultLose:
+		b.node.Crash(sim.Power)
+		b.lost = "it is gone"
+	}
+}
+
+// damagesLog says that the plan damages the write-ahead log of a node.
+func (t *trial) damagesLog() bool {
+	return slices.ContainsFunc(t.plan.Faults, func(f FaultPlan) bool { return f.Files == "wal" })
+}
+
+// rots says that the plan damages what is read, so that a client's checksum may be what finds it.
+func (t *trial) rots() bool {
+	return slices.ContainsFunc(t.plan.Faults, func(f FaultPlan) bool { return f.Files == "segments" })
+}

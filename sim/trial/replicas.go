@@ -1,0 +1,125 @@
+package trial
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"path"
+	"slices"
+	"strings"
+
+	"millrace/partition/batch"
+)
+
+// replica is what one node's segments hold of a partition.
+type replica struct {
+	node    string
+	damaged bool
+	batches []stored
+}
+
+// stored is a batch as it is on a disk.
+type stored struct {
+	base, next int64
+	sum        uint32 // of all its bytes
+}
+
+// compareReplicas reads the segments of all nodes after an orderly stop: what has the same offset has the same bytes, and
+// every replica is whole.
+func (t *trial) compareReplicas() bool {
+	for _, l := range t.partitions() {
+		dir := hex.EncodeToString(l.topic.id[:]) + "-" + fmt.Sprint(l.index)
+		var all []replica
+		for _, b := range t.whole() {
+			r, there, err := b.segments(dir)
+			if err != nil {
+				t.failf("%v: on %s: %w", l, b.node.Name(), err)
+				return false
+			}
+			if there {
+				all = append(all, r)
+			}
+		}
+		if err := l.compare(all); err != nil {
+			t.failf("%v: %w", l, err)
+			return false
+		}
+	}
+	return true
+}
+
+// compare compares the replicas of a partition.
+func (l *partitionLog) compare(all []replica) error {
+	type origin struct {
+		stored
+		node string
+	}
+	known := make(map[int64]origin)
+	for _, r := range all {
+		var next int64 = -1
+		for _, x := range r.batches {
+			if next >= 0 && x.base != next && !r.damaged {
+				return fmt.Errorf("on %s: offset %d follows %d", r.node, x.base, next-1)
+			}
+			next = x.next
+			have, ok := known[x.base]
+			if ok && have.stored != x {
+				return fmt.Errorf("offset %d is %+v on %s and %+v on %s", x.base, have.stored, have.node, x, r.node)
+			}
+			known[x.base] = origin{x, r.node}
+		}
+		if r.damaged {
+			continue
+		}
+		if len(r.batches) == 0 && l.high > l.start || len(r.batches) > 0 && (r.batches[0].base > l.start || next != l.high) {
+			first := int64(-1)
+			if len(r.batches) > 0 {
+				first = r.batches[0].base
+			}
+			return fmt.Errorf("on %s: offsets %d to %d are there, the log has %d to %d", r.node, first, next, l.start, l.high)
+		}
+	}
+	return nil
+}
+
+// segments reads the batches in the segments of one of the node's directories. What does not check is left out on a node
+// whose disk was damaged.
+func (b *broker) segments(dir string) (r replica, there bool, err error) {
+	r = replica{node: b.node.Name(), damaged: b.node.Damaged() > 0}
+	var names []string
+	for _, name := range b.node.Files() {
+		if strings.Contains(name, dir+"/") && isSegment(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		data := b.node.Contents(name)
+		for len(data) >= batch.HeaderSize {
+			size := int(binary.BigEndian.Uint32(data[8:]))
+			if size == 0 {
+				break // the rest of the last block
+			}
+			if size += batch.Overhead; size < batch.HeaderSize || size > len(data) {
+				if r.damaged {
+					break
+				}
+				return r, true, fmt.Errorf("%s: a batch of %d bytes where %d are left", path.Base(name), size, len(data))
+			}
+			one := data[:size]
+			data = data[size:]
+			base := int64(binary.BigEndian.Uint64(one))
+			if crc32.Checksum(one[21:], castagnoli) != binary.BigEndian.Uint32(one[17:]) {
+				if r.damaged {
+					continue
+				}
+				return r, true, fmt.Errorf("%s: the batch at %d does not check", path.Base(name), base)
+			}
+			r.batches = append(r.batches, stored{base, base + int64(binary.BigEndian.Uint32(one[23:])) + 1, crc32.Checksum(one, castagnoli)})
+		}
+	}
+	return r, len(names) > 0, nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
