@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"millrace/node/host"
-	"millrace/node/host/mutant"
 )
 
 const (
@@ -120,7 +119,8 @@ func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) (*vitals, er
 	return v, nil
 }
 
-// welcome is the listener's side of the handshake.
+// welcome is the listener's side of the handshake. The vitals are nil unless the peer has proven who it is and was
+// admitted.
 func (l *Links) welcome(c host.Conn, id uint64) (Hello, stream, *vitals, error) {
 	l.deadlines(c, l.host.Clock.Now().Add(handshakeTimeout))
 	opening, err := hear(c, noteOpening)
@@ -172,8 +172,10 @@ func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte
 		refuse(c, err)
 		return nil, err
 	}
-	_, err = tell(c, noteVerdict, proof(l.options.Secret, roleListener, opening, reply))
-	return v, err
+	if _, err = tell(c, noteVerdict, proof(l.options.Secret, roleListener, opening, reply)); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // complain says that there is no connection with a node, if it is known, and why.
@@ -195,8 +197,5 @@ func (l *Links) admit(h Hello, dialled *int32, identity string, id uint64, s str
 		return nil, host.ErrClosed
 	}
 	v := g.result.Get()
-	if v.err != nil && mutant.On("peer-refused-admitted") && v.vitals != nil {
-		return v.vitals, nil
-	}
 	return v.vitals, v.err
 }

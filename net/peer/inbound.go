@@ -56,7 +56,11 @@ func (l *Links) receive(c host.Conn) {
 		if h.Node != 0 {
 			who = fmt.Sprintf("node %d", h.Node)
 		}
-		l.complain(h.Node, who, err)
+		if v == nil { // what it says of itself is not proven: only the log hears of it
+			l.events.Post(refused{who, err})
+		} else {
+			l.complain(h.Node, who, err)
+		}
 	} else {
 		l.events.Post(joined{id})
 		in := &inbound{

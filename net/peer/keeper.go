@@ -233,14 +233,7 @@ func (e *greeted) happen(k *keeper) {
 			return
 		}
 	}
-	if err := k.l.handler.Admit(e.hello); err != nil {
-		if mutant.On("peer-refused-admitted") {
-			n = k.node(e.hello.Node)
-			c := k.tracked(e.id)
-			c.node, c.hello, c.outbound, c.stream = n, e.hello, e.outbound, e.stream
-			e.result.Set(verdict{n.vitals, err})
-			return
-		}
+	if err := k.l.handler.Admit(e.hello); err != nil && !mutant.On("peer-refused-admitted") {
 		e.result.Set(verdict{nil, err})
 		return
 	}
