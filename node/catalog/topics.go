@@ -108,20 +108,19 @@ func (i *Image) place(existing []Partition, count, replication int, assignments 
 		return nil, refuse(wire.ErrInvalidPartitions, "Number of partitions must be between 1 and %d.", MaxPartitions)
 	}
 	partitions := slices.Clip(existing)
+	placer := i.newPlacer(existing)
 	for n := range count {
 		var replicas []int32
 		var result Result
 		if len(assignments) > 0 {
 			replicas, result = assignments[n], i.checkAssignment(assignments, n)
 		} else {
-			replicas, result = i.chooseReplicas(replication)
+			replicas, result = placer.choose(replication)
 		}
 		if result.Error != wire.ErrNone {
 			return nil, result
 		}
-		shard := i.chooseShard(replicas)
-		i.addLoad(shard, 1)
-		partitions = append(partitions, Partition{Shard: shard, Replicas: replicas})
+		partitions = append(partitions, Partition{Shard: placer.put(replicas), Replicas: replicas})
 	}
 	return partitions, Result{}
 }
@@ -141,6 +140,9 @@ func (i *Image) checkAssignment(assignments [][]int32, n int) Result {
 		if slices.Contains(replicas[:k], node) {
 			return refuse(wire.ErrInvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", node)
 		}
+	}
+	if !slices.ContainsFunc(replicas, func(node int32) bool { b, _ := i.Broker(node); return !b.Fenced }) {
+		return refuse(wire.ErrInvalidReplicaAssignment, "All brokers specified in the manual partition assignment for partition %d are fenced.", n)
 	}
 	return Result{}
 }

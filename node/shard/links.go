@@ -79,7 +79,7 @@ func (h handler) Receive(from int32, m peer.Message) {
 		return
 	}
 	var payloads []wal.Payload
-	if len(m.Payloads) > 0 {
+	if m.Raft.GetType() == raftpb.MsgApp { // the links have a place for one beside every entry
 		payloads = make([]wal.Payload, len(m.Payloads))
 		for i, p := range m.Payloads {
 			payloads[i] = wal.Payload{Parts: p.Parts, Sums: p.Sums, Holds: p.Holds}
