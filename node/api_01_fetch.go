@@ -232,7 +232,7 @@ func (f *fetchRun) read(item *fetchItem) {
 		r, err := read(offset, int(max(limit-item.bytes, 0)), f.bytes == 0)
 		if err != nil {
 			item.release(f)
-			item.code, item.log = fetchError(err, f.call.Version), nil
+			item.code, item.log = f.fetchError(err), nil
 			return
 		}
 		item.view = r.View // the newest one: the high watermark must not be below what is served
@@ -249,10 +249,17 @@ func (f *fetchRun) read(item *fetchItem) {
 	}
 }
 
-func fetchError(err error, version int16) wire.ErrorCode {
+func (f *fetchRun) fetchError(err error) wire.ErrorCode {
+	version := f.call.Version
 	switch {
 	case errors.Is(err, partition.ErrOffsetOutOfRange):
 		return wire.ErrOffsetOutOfRange
+	case errors.Is(err, partition.ErrMissing) && f.broker.alone(): // there is nowhere to fill it from
+		return wire.ErrKafkaStorageError
+	case errors.Is(err, partition.ErrMissing) && version >= 11: // it is being filled
+		return wire.ErrOffsetNotAvailable
+	case errors.Is(err, partition.ErrMissing):
+		return wire.ErrNotLeaderOrFollower
 	case errors.Is(err, partition.ErrDropped) && version >= 13:
 		return wire.ErrUnknownTopicId
 	case errors.Is(err, partition.ErrDropped):

@@ -97,6 +97,8 @@ func (b *Broker) listOffset(c *call, asked confirmations, image *catalog.Image, 
 	switch {
 	case errors.Is(err, partition.ErrDropped):
 		a.ErrorCode = wire.ErrUnknownTopicOrPartition
+	case errors.Is(err, partition.ErrMissing) && !b.alone(): // it is being filled
+		a.ErrorCode = wire.ErrLeaderNotAvailable
 	case err != nil:
 		b.host.Log.Error("offset by time", "partition", at.ID, "error", err)
 		a.ErrorCode = wire.ErrKafkaStorageError

@@ -8,7 +8,7 @@ import (
 
 // apiVersions answers what this broker speaks (KIP-35, KIP-511, KIP-584).
 //
-// Versions: 3 names the client's software; 4 may carry features whose lowest version is 0. A version that is not known
+// Versions: 3 names the client's software and tells features of the cluster; 4 also those whose lowest level is 0. A version that is not known
 // here is answered in version 0 with UNSUPPORTED_VERSION and the range of this API alone, so that a newer client can
 // ask again. The response header is version 0 always.
 func (b *Broker) apiVersions(c *call, q *wire.ApiVersionsRequest) wire.Message {
@@ -21,6 +21,9 @@ func (b *Broker) apiVersions(c *call, q *wire.ApiVersionsRequest) wire.Message {
 		c.client.softwareName, c.client.softwareVersion = q.ClientSoftwareName, q.ClientSoftwareVersion
 	}
 	a.ApiKeys = b.served.ApiKeys()
+	if c.Version >= 3 {
+		tellFeatures(a, b.set.Catalog(), c.Version)
+	}
 	return a
 }
 

@@ -123,11 +123,26 @@ func assignments(list []wire.CreateTopicsRequestCreatableReplicaAssignment) ([][
 		case replicas[index] != nil:
 			return nil, fmt.Sprintf("Found multiple manual partition assignments for partition %d", index)
 		case len(list[i].BrokerIds) == 0:
-			return nil, "The manual partition assignment includes an empty replica list."
+			return nil, noReplicas
 		}
 		replicas[index] = list[i].BrokerIds
 	}
-	return replicas, ""
+	return replicas, unevenReplicas(replicas, len(replicas[0]))
+}
+
+const noReplicas = "The manual partition assignment includes an empty replica list."
+
+// unevenReplicas says in Kafka's words what is wrong with an assignment in which a partition has another number of replicas.
+func unevenReplicas(assignments [][]int32, replication int) string {
+	for _, replicas := range assignments {
+		switch n := len(replicas); {
+		case n == 0:
+			return noReplicas
+		case n != replication:
+			return fmt.Sprintf("The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).", n, replication)
+		}
+	}
+	return ""
 }
 
 // topicConfigs checks the configs of a new topic; of one that is named twice the last value counts.

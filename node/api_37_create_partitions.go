@@ -55,6 +55,9 @@ func checkGrowth(image *catalog.Image, command catalog.CreatePartitions) catalog
 	if int(command.Count) == len(topic.Partitions) {
 		return catalog.Result{Error: wire.ErrInvalidPartitions, Message: fmt.Sprintf("Topic already has %d partition(s).", command.Count)}
 	}
+	if why := unevenReplicas(command.Assignments, len(topic.Partitions[0].Replicas)); why != "" {
+		return catalog.Result{Error: wire.ErrInvalidReplicaAssignment, Message: why}
+	}
 	_, result := catalog.Apply(image, image.Index+1, command)
 	return result
 }

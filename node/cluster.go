@@ -27,6 +27,10 @@ type cluster interface {
 	Unwatch(w host.Waiter)
 	// ReadCatalog is the catalog with every change that was answered before the call.
 	ReadCatalog(deadline host.Instant) (*catalog.Image, wire.ErrorCode)
+	// Quorum tells how far the replicas of the catalog are.
+	Quorum(deadline host.Instant) (shard.Quorum, wire.ErrorCode)
+	// ElectPreferred makes the first of a partition's replicas lead it, with all partitions of its shard.
+	ElectPreferred(t *catalog.Topic, index int, deadline host.Instant) (wire.ErrorCode, string)
 }
 
 // leadership is who leads a partition and which replicas are in sync or gone, as clients are told.

@@ -61,8 +61,12 @@ func routes() []route {
 		on((*Broker).alterConfigs),
 		on((*Broker).describeLogDirs),
 		on((*Broker).createPartitions),
+		on((*Broker).electLeaders),
 		on((*Broker).incrementalAlterConfigs),
+		on((*Broker).describeQuorum),
+		on((*Broker).updateFeatures),
 		on((*Broker).describeCluster),
+		on((*Broker).unregisterBroker),
 		on((*Broker).listConfigResources),
 		on((*Broker).describeTopicPartitions),
 	}, groupRoutes()...)
