@@ -107,11 +107,11 @@
 // Head and payload section together are at most Options.MaxFrameBytes long. A frame with neither is a ping. What waits
 // shares a frame up to 64 KiB. An item:
 //
-//	     0     1  kind: 1 message, 2 heartbeats, 3 note, 4 call, 5 answer
-//	     1     1  of a message: raft's type; of a note or call: the Handler's kind; of an answer: 0 good, 1 failed, 2 busy
-//	     2     1  flags of a message: 1 reject, 2 with a snapshot
-//	     3     1  0
-//	     4     4  size of the item, with these 8 bytes
+//	0     1  kind: 1 message, 2 heartbeats, 3 note, 4 call, 5 answer
+//	1     1  of a message: raft's type; of a note or call: the Handler's kind; of an answer: 0 good, 1 failed, 2 busy
+//	2     1  flags of a message: 1 reject, 2 with a snapshot
+//	3     1  0
+//	4     4  size of the item, with these 8 bytes
 //
 // A message goes on with eight bytes each of shard, to, from, term, log term, index, commit, reject hint and vote; then
 // the length of the context and the number of entries, four bytes each; the context; the entries; the snapshot.
