@@ -288,3 +288,41 @@ func (w *witness) Down(node int32) {
 	}
 	c.up = false
 }
+
+// askWith makes a call of a kind that follows from the number, and returns why there is no answer.
+func askWith(h host.Host, l *Links, to int32, number uint64, patience time.Duration, fails func(error)) error {
+	fail := func(err error) { fails(fmt.Errorf("call to %d: %w", to, err)) }
+	deadline := h.Clock.Now().Add(patience)
+	request := pattern(number, int(number%5000))
+	var answer *host.Buffer
+	var err error
+	var want []byte
+	switch number % 3 {
+	case 0:
+		want = request
+		answer, err = l.Call(to, askEcho, request, deadline)
+	case 1:
+		_, err = l.Call(to, askFail, request, deadline)
+		if err == nil {
+			fail(errors.New("there is an answer to what cannot be answered"))
+		}
+		if errors.Is(err, ErrServed) {
+			return nil
+		}
+	case 2:
+		off := uint32(number * 1000 % fileBytes)
+		request = binary.LittleEndian.AppendUint32(nil, off)
+		want = append(request, pattern(1, fileBytes)[off:]...)
+		answer, err = l.CallBulk(to, askFile, request, deadline)
+	}
+	switch {
+	case err == nil:
+		if !bytes.Equal(answer.Bytes(), want) {
+			fail(errors.New("the answer is wrong"))
+		}
+		answer.Release()
+	case !errors.Is(err, ErrNotConnected) && !errors.Is(err, ErrLost) && !errors.Is(err, ErrLate) && !errors.Is(err, ErrBusy):
+		fail(err)
+	}
+	return err
+}

@@ -1,8 +1,6 @@
 package peer
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
@@ -99,7 +97,7 @@ func send(h host.Host, l *Links, to int32, kind raftpb.MessageType, number uint6
 func (q *clique) ask(h host.Host, l *Links, to int32, number uint64, must bool) {
 	if must {
 		for tries := 0; ; tries++ {
-			again := q.askOnce(h, l, to, number, 5*time.Second)
+			again := askWith(h, l, to, number, 5*time.Second, q.w.Fail)
 			if again == nil || tries > 20 || errors.Is(again, ErrLate) {
 				if again != nil {
 					q.w.Fail(again)
@@ -109,45 +107,7 @@ func (q *clique) ask(h host.Host, l *Links, to int32, number uint64, must bool) 
 			h.Clock.Sleep(50 * time.Millisecond)
 		}
 	}
-	_ = q.askOnce(h, l, to, number, time.Duration(1+number%1000)*time.Millisecond)
-}
-
-// askOnce returns why there is no answer.
-func (q *clique) askOnce(h host.Host, l *Links, to int32, number uint64, patience time.Duration) error {
-	fail := func(err error) { q.w.Fail(fmt.Errorf("call to %d: %w", to, err)) }
-	deadline := h.Clock.Now().Add(patience)
-	request := pattern(number, int(number%5000))
-	var answer *host.Buffer
-	var err error
-	var want []byte
-	switch number % 3 {
-	case 0:
-		want = request
-		answer, err = l.Call(to, askEcho, request, deadline)
-	case 1:
-		_, err = l.Call(to, askFail, request, deadline)
-		if err == nil {
-			fail(errors.New("there is an answer to what cannot be answered"))
-		}
-		if errors.Is(err, ErrServed) {
-			return nil
-		}
-	case 2:
-		off := uint32(number * 1000 % fileBytes)
-		request = binary.LittleEndian.AppendUint32(nil, off)
-		want = append(request, pattern(1, fileBytes)[off:]...)
-		answer, err = l.CallBulk(to, askFile, request, deadline)
-	}
-	switch {
-	case err == nil:
-		if !bytes.Equal(answer.Bytes(), want) {
-			fail(errors.New("the answer is wrong"))
-		}
-		answer.Release()
-	case !errors.Is(err, ErrNotConnected) && !errors.Is(err, ErrLost) && !errors.Is(err, ErrLate) && !errors.Is(err, ErrBusy):
-		fail(err)
-	}
-	return err
+	_ = askWith(h, l, to, number, time.Duration(1+number%1000)*time.Millisecond, q.w.Fail)
 }
 
 // runClique is one seed.
