@@ -31,6 +31,8 @@ type Options struct {
 	Epochs bool
 	// Led, if not nil, is told every leader and epoch that a broker names.
 	Led func(topic string, id wire.UUID, partition, epoch, leader int32)
+	// Corrupt says that a wrong batch in an answer is what the disks explain: it is asked for again.
+	Corrupt func(error) bool
 	// Violated is told what a broker must never do.
 	Violated func(error)
 }

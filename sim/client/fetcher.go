@@ -213,6 +213,11 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 				p.High, p.Stable, p.Start = part.HighWatermark, part.LastStableOffset, part.LogStartOffset
 				var err error
 				if d.Records, d.To, err = decode(part.Records.Bytes(), p.Offset, f.c.o.Coders); err != nil {
+					if f.c.o.Corrupt != nil && f.c.o.Corrupt(err) {
+						d.Records, d.To, d.Code = nil, d.From, wire.ErrCorruptMessage
+						got = append(got, d)
+						continue
+					}
 					f.c.violated(&Violation{fmt.Sprintf("Fetch of %s-%d at %d: %v", p.Topic, p.Partition, p.Offset, err)})
 				}
 				if d.To > part.HighWatermark {

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 	"millrace/sim/client"
 )
 
-// createTopic makes a topic, again and again until it is there, and learns its id.
-func (t *trial) createTopic(c *client.Client, p TopicPlan) (*topicState, error) {
+// createTopic makes a topic, again and again until it is there, and learns its id, which is another one than that of the
+// topic of this name that was deleted before.
+func (t *trial) createTopic(c *client.Client, p TopicPlan, before wire.UUID) (*topicState, error) {
 	deadline := t.host.Clock.Now().Add(patience)
 	tried := false
 	c.SetReplicas(p.Replicas)
@@ -25,7 +27,14 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan) (*topicState, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Retry(deadline, func() error { return c.Refresh(p.Name) }); err != nil {
+	err = c.Retry(deadline, func() error {
+		err := c.Refresh(p.Name)
+		if info := c.Topic(p.Name); err == nil && info != nil && len(t.brokers) > 1 && info.ID == before {
+			return fmt.Errorf("metadata still has the topic %v", before) // this broker has not heard of it yet
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	info := c.Topic(p.Name)
@@ -135,7 +144,7 @@ func (t *trial) lookAtEnds(who int, c *client.Client, l *partitionLog) {
 func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) {
 	plan := TopicPlan{Name: name, Partitions: int32(d.Between(1, 2)), Replicas: t.topics[0].plan.Replicas}
 	delete(t.gone, name)
-	first, err := t.createTopic(c, plan)
+	first, err := t.createTopic(c, plan, t.last[name])
 	if err != nil {
 		if !tolerable(err) {
 			t.failf("create topic %s: %w", name, err)
@@ -166,10 +175,10 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		t.failf("delete topic %s: %w", name, err)
 		return
 	}
-	if err := c.Refresh(name); err == nil {
-		t.failf("topic %s was deleted and is in the metadata", name)
+	if err := t.vanished(c, name); err != nil {
+		t.failf("topic %s was deleted and is in the metadata: %w", name, err)
 	}
-	second, err := t.createTopic(c, plan)
+	second, err := t.createTopic(c, plan, first.id)
 	if err != nil {
 		t.failf("create topic %s again: %w", name, err)
 		return
@@ -200,7 +209,21 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		t.failf("delete topic %s again: %w", name, err)
 		return
 	}
-	t.gone[name] = true
+	t.gone[name], t.last[name] = true, second.id
+}
+
+// vanished looks whether a deleted topic is not in the metadata. A broker of several may hear of it later.
+func (t *trial) vanished(c *client.Client, name string) error {
+	look := func() error {
+		if err := c.Refresh(name); err == nil {
+			return errors.New("it is there")
+		}
+		return nil
+	}
+	if len(t.brokers) == 1 {
+		return look()
+	}
+	return c.Retry(t.host.Clock.Now().Add(patience), look)
 }
 
 // commitOffsets is the task of a group without members that commits offsets and looks whether they stay.

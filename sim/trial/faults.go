@@ -174,10 +174,12 @@ func (t *trial) damage(f FaultPlan) {
 			func(x *sim.DiskFaults) { x.Rot, x.Only = 0, nil })
 	case faultWipe:
 		b.node.Crash(sim.Power)
+		t.crashes++
 		b.node.ReplaceDisk()
 		b.lost, b.down = wiped, t.host.Clock.Now().Add(f.For)
 	case faultLose:
 		b.node.Crash(sim.Power)
+		t.crashes++
 		b.lost = "it is gone"
 	}
 }

@@ -165,6 +165,9 @@ func (o *oracle) certain(p *producerState) bool { return p.acks == -1 || len(o.t
 func (o *oracle) led(topic string, id wire.UUID, partition, epoch, leader int32) {
 	k := leadership{id, partition, epoch}
 	have, ok := o.leaders[k]
+	if !ok {
+		o.trial.world.Note("oracle: %s-%d of %v: node %d leads in epoch %d", topic, partition, id, leader, epoch)
+	}
 	if ok && have != leader {
 		o.trial.failf("%s-%d: in leader epoch %d both nodes %d and %d lead", topic, partition, epoch, have, leader)
 	}

@@ -72,11 +72,13 @@ func (l *partitionLog) compare(all []replica) error {
 		if r.damaged {
 			continue
 		}
-		if len(r.batches) == 0 && l.high > l.start || len(r.batches) > 0 && (r.batches[0].base > l.start || next != l.high) {
-			first := int64(-1)
-			if len(r.batches) > 0 {
-				first = r.batches[0].base
-			}
+		first := int64(-1)
+		if len(r.batches) > 0 {
+			first = r.batches[0].base
+		}
+		// The log start may have moved since it was looked at, and what is below it may be there or not.
+		starts := first <= max(l.start, l.mayStart) || l.limitless
+		if len(r.batches) == 0 && l.high > max(l.start, l.mayStart) && !l.limitless || len(r.batches) > 0 && (!starts || next != l.high) {
 			return fmt.Errorf("on %s: offsets %d to %d are there, the log has %d to %d", r.node, first, next, l.start, l.high)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"millrace/net/wire"
 	"millrace/node/host"
 	"millrace/partition/batch"
 	"millrace/sim"
@@ -67,13 +68,14 @@ type trial struct {
 	working  int  // actors that have not ended
 	changed  host.Waiter
 	topics   []*topicState
-	gone     map[string]bool // topics that must not be there
-	sequence uint64          // numbers producers
-	restarts int             // starts after the process had ended by itself
-	crashes  int             // of the plan
-	faulting int             // faults that have not ended
-	cuts     map[string]int  // how many faults cut a link
-	healed   bool            // nothing breaks any more, and long enough
+	gone     map[string]bool      // topics that must not be there
+	last     map[string]wire.UUID // the ids that topics of a name had last
+	sequence uint64               // numbers producers
+	restarts int                  // starts after the process had ended by itself
+	crashes  int                  // of the plan
+	faulting int                  // faults that have not ended
+	cuts     map[string]int       // how many faults cut a link
+	healed   bool                 // nothing breaks any more, and long enough
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
@@ -89,7 +91,7 @@ func Run(seed uint64, o Options) Result {
 	seed = plan.Seed
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
-	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), cuts: make(map[string]int)}
+	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)
 	for i := range plan.Nodes {
@@ -252,11 +254,12 @@ func (t *trial) crash(i int) bool {
 	c := t.plan.Crashes[i]
 	goal := t.oracle.acked + c.After
 	b := t.brokers[c.Node-1]
+	if b.lost != "" {
+		b = t.whole()[0]
+	}
 	n := b.node
 	switch {
-	case b.lost != "":
-		return true
-	case c.AtStart:
+	case c.AtStart && i > 0 && !n.Running():
 		boots := n.Boots()
 		if b.arm = &c.At; !t.await("a start", func() bool { return n.Boots() > boots || b.lost != "" }) {
 			return false
@@ -312,7 +315,7 @@ func (t *trial) disturb() {
 // newClient returns a client of an actor.
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
 	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Led: t.oracle.led,
-		Violated: func(err error) { t.failf("%s: %w", name, err) }}
+		Corrupt: func(error) bool { return t.rots() && !t.healed }, Violated: func(err error) { t.failf("%s: %w", name, err) }}
 	for i := range t.brokers {
 		o.Brokers = append(o.Brokers, t.brokers[(i+a.First)%len(t.brokers)].node.Name()+":9092")
 	}
@@ -334,7 +337,7 @@ func (t *trial) createTopics() bool {
 	c := t.newClient("creator", ActorPlan{})
 	defer c.Close()
 	for _, p := range t.plan.Topics {
-		state, err := t.createTopic(c, p)
+		state, err := t.createTopic(c, p, wire.UUID{})
 		if err != nil {
 			t.failf("create topic %s: %w", p.Name, err)
 			return false
