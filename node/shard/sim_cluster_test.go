@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type clusterWorld struct {
 	hosts []host.Host
 	// errs are the errors with which a start ended, by node.
 	errs []error
+	driver host.Host
 	// options changes what a node is started with; it may be nil.
 	options func(node int, o *SetOptions)
 }
@@ -206,4 +208,132 @@ func (c *clusterWorld) produce(h host.Host, s *Set, topic *catalog.Topic, p int,
 		h.Clock.Sleep(20 * time.Millisecond)
 	}
 	return fmt.Errorf("partition %d of %s takes nothing: %v", p, topic.Name, last)
+}
+
+// drive runs a script in a node of its own, which boots and ends the others, and then ends the world.
+func (c *clusterWorld) drive(script func(h host.Host) error) error {
+	c.world.AddNode("driver").Boot(func(h host.Host) {
+		c.driver = h
+		if err := script(h); err != nil {
+			c.world.Fail(err)
+		}
+		c.world.Stop()
+	})
+	err := c.world.Run()
+	c.world.Close()
+	return err
+}
+
+// up boots nodes and waits until they are registered.
+func (c *clusterWorld) up(h host.Host, nodes ...int) error {
+	done := 0
+	var failed error
+	for _, i := range nodes {
+		c.boot(i, func(h host.Host, s *Set) {
+			if err := register(h, s); err != nil {
+				failed = err
+			}
+			done++
+		})
+	}
+	err := until(h, time.Minute, "nodes are up", func() bool {
+		for _, i := range nodes {
+			if c.errs[i] != nil {
+				failed = c.errs[i]
+			}
+		}
+		return failed != nil || done == len(nodes)
+	})
+	return errors.Join(failed, err)
+}
+
+// refusedStart boots a node whose start must end with a sentence.
+func (c *clusterWorld) refusedStart(h host.Host, i int, sentence string) error {
+	c.boot(i, nil)
+	err := until(h, 20*time.Second, "a start is refused", func() bool { return c.errs[i] != nil || c.sets[i] != nil })
+	switch {
+	case err != nil:
+		return fmt.Errorf("want %q: %w", sentence, err)
+	case c.errs[i] == nil:
+		return fmt.Errorf("want %q, but the node starts", sentence)
+	case !strings.Contains(c.errs[i].Error(), sentence):
+		return fmt.Errorf("want %q, got %q", sentence, c.errs[i])
+	}
+	c.crash(i, sim.Kill)
+	return nil
+}
+
+// TestRefusals starts nodes that must not be part of the cluster.
+func TestRefusals(t *testing.T) {
+	for seed := range uint64(5) {
+		c := newClusterWorld(seed, 3, 10*time.Minute)
+		err := c.drive(func(h host.Host) error { return c.refusals(h) })
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func (c *clusterWorld) refusals(h host.Host) error {
+	if err := c.up(h, 0, 1, 2); err != nil {
+		return err
+	}
+	cluster := c.sets[0].Identity().ClusterID
+	old := c.nodes[2].CopyDisk()
+	c.crash(2, sim.Kill)
+	if err := c.up(h, 2); err != nil {
+		return fmt.Errorf("a restart: %w", err)
+	}
+
+	// A second process on a copy of a running node's disk, taken before its start, is a clone or an old copy.
+	clone := c.world.AddNode("n3b")
+	clone.RestoreDisk(old)
+	c.nodes = append(c.nodes, clone)
+	c.sets, c.hosts, c.errs = append(c.sets, nil), append(c.hosts, host.Host{}), append(c.errs, nil)
+	c.options = func(i int, o *SetOptions) {
+		o.Peers = o.Peers[:3]
+		if i == 3 {
+			o.Node, o.PeerListen = 3, "n3b:19100"
+		}
+	}
+	if err := c.refusedStart(h, 3, "runs twice on copies"); err != nil {
+		return fmt.Errorf("a clone: %w", err)
+	}
+	c.crash(2, sim.Kill)
+	if err := c.up(h, 2); err != nil {
+		return fmt.Errorf("another restart: %w", err)
+	}
+	c.crash(2, sim.Kill)
+	c.nodes[2].RestoreDisk(old)
+	if err := c.refusedStart(h, 2, "is an old copy"); err != nil {
+		return fmt.Errorf("an old copy: %w", err)
+	}
+
+	c.nodes[2].ReplaceDisk()
+	if err := c.refusedStart(h, 2, "is a member of cluster "+cluster+" with the data directory"); err != nil {
+		return fmt.Errorf("a wiped disk: %w", err)
+	}
+
+	wrong := c.options
+	c.options = func(i int, o *SetOptions) {
+		wrong(i, o)
+		o.Node = 2
+	}
+	c.crash(0, sim.Kill)
+	if err := c.refusedStart(h, 0, "belongs to node 1"); err != nil {
+		return fmt.Errorf("a wrong node id: %w", err)
+	}
+	c.options = func(i int, o *SetOptions) {
+		wrong(i, o)
+		o.Peers = append(o.Peers[:2:2], peer.Address{Node: 4, Addr: "n4:19100"})
+	}
+	if err := c.refusedStart(h, 0, "formed of the nodes 1, 2, 3"); err != nil {
+		return fmt.Errorf("other peers: %w", err)
+	}
+	c.options = func(i int, o *SetOptions) { wrong(i, o); o.Peers = nil }
+	if err := c.refusedStart(h, 0, "formed of the nodes 1, 2, 3"); err != nil {
+		return fmt.Errorf("no peers: %w", err)
+	}
+	c.options = wrong
+	return c.up(h, 0)
 }
