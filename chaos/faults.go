@@ -119,7 +119,7 @@ func (e *evil) give(node int) {
 func (e *evil) leader(ctx context.Context, partition int) int {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	m, err := e.admin.Metadata(ctx, logTopic)
+	m, err := e.admin.Metadata(kadm.WithAuthorizedOps(ctx), logTopic) // asked anew
 	if err == nil {
 		if p := m.Topics[logTopic].Partitions[int32(partition)]; p.Leader >= 1 && int(p.Leader) <= len(e.nodes) {
 			return int(p.Leader)

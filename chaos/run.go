@@ -118,7 +118,7 @@ func (r *runner) start(ctx context.Context) error {
 	defer c.Close()
 	admin := kadm.NewClient(c)
 	for {
-		m, err := admin.BrokerMetadata(ctx)
+		m, err := admin.BrokerMetadata(kadm.WithAuthorizedOps(ctx)) // asked anew
 		if err == nil && len(m.Brokers) == len(r.Nodes) {
 			break
 		}
@@ -233,7 +233,7 @@ func (r *runner) whole(ctx context.Context) error {
 	defer c.Close()
 	admin := kadm.NewClient(c)
 	for {
-		m, err := admin.Metadata(ctx)
+		m, err := admin.Metadata(kadm.WithAuthorizedOps(ctx)) // asked anew
 		var missing []string
 		m.Topics.EachPartition(func(p kadm.PartitionDetail) {
 			if p.Err != nil || p.Leader < 0 || len(p.ISR) < len(p.Replicas) {

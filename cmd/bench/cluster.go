@@ -23,7 +23,7 @@ func startCluster(ctx context.Context, c *broker.Cluster) error {
 	defer client.Close()
 	admin := kadm.NewClient(client)
 	for {
-		m, err := admin.BrokerMetadata(ctx)
+		m, err := admin.BrokerMetadata(kadm.WithAuthorizedOps(ctx)) // without this it would answer from its cache
 		if err == nil && len(m.Brokers) == len(c.Nodes) {
 			return nil
 		}

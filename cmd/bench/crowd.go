@@ -153,7 +153,7 @@ func (c *crowd) awaitLed(ctx context.Context, dead int) error {
 	defer client.Close()
 	admin := kadm.NewClient(client)
 	for {
-		m, err := admin.Metadata(ctx)
+		m, err := admin.Metadata(kadm.WithAuthorizedOps(ctx)) // asked anew
 		if err == nil {
 			led := 0
 			m.Topics.EachPartition(func(p kadm.PartitionDetail) {

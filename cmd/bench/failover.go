@@ -158,7 +158,7 @@ func (f *failover) awaitWhole(ctx context.Context) (leader int32, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
-		m, err := f.admin.Metadata(ctx, failoverTopic)
+		m, err := f.admin.Metadata(kadm.WithAuthorizedOps(ctx), failoverTopic) // asked anew
 		if p, ok := m.Topics[failoverTopic].Partitions[0]; err == nil && ok && p.Err == nil && p.Leader > 0 && len(p.ISR) == len(p.Replicas) {
 			return p.Leader, nil
 		}
