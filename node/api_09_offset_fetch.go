@@ -16,7 +16,7 @@ func (b *Broker) offsetFetch(c *call, q *wire.OffsetFetchRequest) wire.Message {
 	image := b.set.Catalog()
 	a := wire.NewOffsetFetchResponse()
 	if c.Version < 8 {
-		r := &group.OffsetFetchRequest{GroupID: q.GroupId, All: q.Topics == nil, RequireStable: q.RequireStable}
+		r := &group.OffsetFetchRequest{GroupID: q.GroupId, All: q.Topics == nil, RequireStable: q.RequireStable, MemberEpoch: -1}
 		for _, t := range q.Topics {
 			r.Topics = append(r.Topics, group.FetchTopic{Topic: t.Name, Partitions: t.PartitionIndexes})
 		}
@@ -76,7 +76,8 @@ type groupFetch struct {
 }
 
 func (c *call) beginGroupFetch(image *catalog.Image, g *wire.OffsetFetchRequestGroup, requireStable bool) groupFetch {
-	r := &group.OffsetFetchRequest{GroupID: g.GroupId, All: g.Topics == nil, RequireStable: requireStable}
+	r := &group.OffsetFetchRequest{GroupID: g.GroupId, All: g.Topics == nil, RequireStable: requireStable,
+		MemberID: g.MemberId, MemberEpoch: g.MemberEpoch}
 	unknown := map[int]bool{}
 	for i := range g.Topics {
 		t := &g.Topics[i]

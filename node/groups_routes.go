@@ -13,6 +13,8 @@ func groupRoutes() []route {
 		on((*Broker).listGroups),
 		on((*Broker).deleteGroups),
 		on((*Broker).offsetDelete),
+		on((*Broker).consumerGroupHeartbeat),
+		on((*Broker).consumerGroupDescribe),
 	}
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"millrace/net/wire"
@@ -112,6 +113,7 @@ func (t *groupTask) begin(at shard.Partition) (bool, error) {
 	if !t.leads() {
 		return false, nil
 	}
+	t.coordinator.SetCluster(&groupCluster{t.image}, true)
 	t.handle(t.coordinator.Elect(t.now()))
 	t.forgetTopics(t.missingTopics())
 	return true, nil
@@ -225,6 +227,7 @@ func (t *groupTask) followCatalog() {
 		return
 	}
 	names := deletedTopics(t.image, image)
+	t.coordinator.SetCluster(&groupCluster{image}, createdTopics(t.image, image))
 	t.image = image
 	t.forgetTopics(names)
 }
@@ -260,5 +263,17 @@ func (b *Broker) groupConfig(image *catalog.Image) group.Config {
 	c.OffsetMetadataMaxBytes = int(layers.Int("offset.metadata.max.bytes"))
 	c.OffsetsRetention = time.Duration(layers.Int("offsets.retention.minutes")) * time.Minute
 	c.OffsetsRetentionInterval = ms("offsets.retention.check.interval.ms")
+	bounds := func(of string) group.Bounds {
+		return group.Bounds{Default: ms("group.consumer." + of), Min: ms("group.consumer.min." + of), Max: ms("group.consumer.max." + of)}
+	}
+	c.ConsumerSession = bounds("session.timeout.ms")
+	c.ConsumerHeartbeat = bounds("heartbeat.interval.ms")
+	c.ConsumerAssignment = bounds("assignment.interval.ms")
+	c.ConsumerMaxSize = int(layers.Int("group.consumer.max.size"))
+	c.ConsumerAssignors = strings.Split(layers.String("group.consumer.assignors"), ",")
+	c.ConsumerPatternRefresh = ms("group.consumer.regex.refresh.interval.ms")
+	policy := layers.String("group.consumer.migration.policy")
+	c.ConsumerUpgrade = policy == "bidirectional" || policy == "upgrade"
+	c.ConsumerDowngrade = policy == "bidirectional" || policy == "downgrade"
 	return c
 }

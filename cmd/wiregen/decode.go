@@ -60,6 +60,8 @@ func (w *writer) decodeField(f *field) {
 		w.line("m.%s = decodeArray[%s](r, version, %d, %s)", f.name, f.elem.goName, f.elem.minimum(), null)
 	case f.array:
 		w.line("m.%s = r.%sArray(%s)", f.name, methodName(f), null)
+	case f.taggedPointer():
+		w.line("m.%s = decodeTaggedNullable[%s](r, version)", f.name, f.elem.goName)
 	case f.base == "struct" && null == "true":
 		w.line("m.%s = decodeNullable[%s](r, version)", f.name, f.elem.goName)
 	case f.base == "struct":

@@ -24,6 +24,8 @@ func (w *writer) encodeField(f *field) {
 		w.line("encodeArray(w, version, m.%s, %s)", f.name, null)
 	case f.array:
 		w.line("w.%sArray(m.%s, %s)", methodName(f), f.name, null)
+	case f.taggedPointer():
+		w.line("encodeTaggedNullable(w, version, m.%s)", f.name)
 	case f.base == "struct" && null == "true":
 		w.line("encodeNullable(w, version, m.%s)", f.name)
 	case f.base == "struct":
@@ -47,20 +49,24 @@ func (w *writer) encodeTagged(s *structure) {
 	flexible := s.message.flexible.and(s.within)
 	w.line("n := 0")
 	for _, f := range s.tagged {
-		w.line("if %s {\nn++\n}", f.written(flexible))
+		w.when(f.written(flexible), func() { w.line("n++") })
 	}
 	w.line("w.taggedCount(n)")
 	for _, f := range s.tagged {
-		w.line("if %s {", f.written(flexible))
-		w.line("at := w.beginTagged(%d)", f.tag)
-		w.encodeField(f)
-		w.line("w.endTagged(at)\n}")
+		w.when(f.written(flexible), func() {
+			w.line("at := w.beginTagged(%d)", f.tag)
+			w.encodeField(f)
+			w.line("w.endTagged(at)")
+		})
 	}
 }
 
 // written is true when a tagged field has to be on the wire.
 func (f *field) written(within versions) string {
 	changed := f.changed()
+	if changed == "true" {
+		return f.present.condition(within)
+	}
 	if c := f.present.condition(within); c != "true" {
 		return c + " && " + changed
 	}
@@ -70,6 +76,8 @@ func (f *field) written(within versions) string {
 func (f *field) changed() string {
 	name := "m." + f.name
 	switch {
+	case f.taggedPointer():
+		return "true" // absent does not say null
 	case f.array && f.nullable.empty():
 		return fmt.Sprintf("len(%s) > 0", name)
 	case !f.nullable.empty():

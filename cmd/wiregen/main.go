@@ -19,6 +19,13 @@ var jarPatterns = []string{"kafka-clients-*.jar", "kafka-group-coordinator-[0-9]
 var records = []string{
 	"OffsetCommitKey", "OffsetCommitValue",
 	"GroupMetadataKey", "GroupMetadataValue",
+	"ConsumerGroupMetadataKey", "ConsumerGroupMetadataValue",
+	"ConsumerGroupPartitionMetadataKey",
+	"ConsumerGroupMemberMetadataKey", "ConsumerGroupMemberMetadataValue",
+	"ConsumerGroupTargetAssignmentMetadataKey", "ConsumerGroupTargetAssignmentMetadataValue",
+	"ConsumerGroupTargetAssignmentMemberKey", "ConsumerGroupTargetAssignmentMemberValue",
+	"ConsumerGroupCurrentMemberAssignmentKey", "ConsumerGroupCurrentMemberAssignmentValue",
+	"ConsumerGroupRegularExpressionKey", "ConsumerGroupRegularExpressionValue",
 	"ConsumerProtocolSubscription", "ConsumerProtocolAssignment",
 }
 

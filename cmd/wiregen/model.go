@@ -127,11 +127,21 @@ func (b *builder) field(s *structure, sf schemaField) (*field, error) {
 		}
 		f.base = "struct"
 	}
-	if f.base == "struct" && !f.array && !f.nullable.empty() && (f.nullable != f.present || f.tag >= 0) {
-		return nil, fmt.Errorf("struct that is tagged, or nullable in some versions only: not supported")
+	if f.base == "struct" && !f.array && !f.nullable.empty() && f.nullable != f.present {
+		return nil, fmt.Errorf("struct that is nullable in some versions only: not supported")
+	}
+	if f.taggedPointer() {
+		f.def = "&" + f.elem.defaults()
+		return f, nil
 	}
 	f.def, err = defaultLiteral(f, sf.Default)
 	return f, err
+}
+
+// taggedPointer says whether the field is a tagged structure that may be null. One that is absent is not null but has
+// its defaults, whatever the schema says, since that is how Kafka reads it; null is written as such.
+func (f *field) taggedPointer() bool {
+	return f.base == "struct" && !f.array && !f.nullable.empty() && f.tag >= 0
 }
 
 // structure returns the nested struct of that name, building it at first use.

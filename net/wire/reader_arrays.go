@@ -58,6 +58,16 @@ func decodeNullable[T any, E element[T]](r *Reader, version int16) *T {
 	return m
 }
 
+// decodeTaggedNullable takes a structure of a tagged field, before which an unsigned varint says whether it is there.
+func decodeTaggedNullable[T any, E element[T]](r *Reader, version int16) *T {
+	if r.Uvarint() == 0 || r.err != nil {
+		return nil
+	}
+	m := new(T)
+	E(m).decode(r, version)
+	return m
+}
+
 // values takes an array of what take reads; nil is null.
 func values[T any](r *Reader, minimum int, nullable bool, take func(*Reader) T) []T {
 	n := r.arrayLength(minimum, nullable)

@@ -254,6 +254,643 @@ func (m *GroupMetadataValueMemberMetadata) encode(w *Writer, version int16) {
 	}
 }
 
+// ConsumerGroupMetadataKey is version 0 of the key of a coordinator's record of type 3.
+type ConsumerGroupMetadataKey struct {
+	GroupId string
+}
+
+// NewConsumerGroupMetadataKey returns one with the schema's defaults.
+func NewConsumerGroupMetadataKey() *ConsumerGroupMetadataKey {
+	m := new(ConsumerGroupMetadataKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMetadataKey) SetDefaults() {
+	*m = ConsumerGroupMetadataKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupMetadataKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupMetadataKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+}
+
+// ConsumerGroupMetadataValue is version 0 of the value of a coordinator's record of type 3.
+type ConsumerGroupMetadataValue struct {
+	Epoch        int32
+	MetadataHash int64 // tag 0
+}
+
+// NewConsumerGroupMetadataValue returns one with the schema's defaults.
+func NewConsumerGroupMetadataValue() *ConsumerGroupMetadataValue {
+	m := new(ConsumerGroupMetadataValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMetadataValue) SetDefaults() {
+	*m = ConsumerGroupMetadataValue{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupMetadataValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.Epoch = r.Int32()
+	for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+		switch tag, outer := r.beginTagged(); {
+		case tag == 0:
+			m.MetadataHash = r.Int64()
+			r.endTagged(outer)
+		default:
+			r.skipToEnd(outer)
+		}
+	}
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupMetadataValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	w.Int32(m.Epoch)
+	n := 0
+	if m.MetadataHash != 0 {
+		n++
+	}
+	w.taggedCount(n)
+	if m.MetadataHash != 0 {
+		at := w.beginTagged(0)
+		w.Int64(m.MetadataHash)
+		w.endTagged(at)
+	}
+}
+
+// ConsumerGroupPartitionMetadataKey is version 0 of the key of a coordinator's record of type 4.
+type ConsumerGroupPartitionMetadataKey struct {
+	GroupId string
+}
+
+// NewConsumerGroupPartitionMetadataKey returns one with the schema's defaults.
+func NewConsumerGroupPartitionMetadataKey() *ConsumerGroupPartitionMetadataKey {
+	m := new(ConsumerGroupPartitionMetadataKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupPartitionMetadataKey) SetDefaults() {
+	*m = ConsumerGroupPartitionMetadataKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupPartitionMetadataKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupPartitionMetadataKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+}
+
+// ConsumerGroupMemberMetadataKey is version 0 of the key of a coordinator's record of type 5.
+type ConsumerGroupMemberMetadataKey struct {
+	GroupId  string
+	MemberId string
+}
+
+// NewConsumerGroupMemberMetadataKey returns one with the schema's defaults.
+func NewConsumerGroupMemberMetadataKey() *ConsumerGroupMemberMetadataKey {
+	m := new(ConsumerGroupMemberMetadataKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMemberMetadataKey) SetDefaults() {
+	*m = ConsumerGroupMemberMetadataKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupMemberMetadataKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+	m.MemberId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupMemberMetadataKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+	w.String(m.MemberId)
+}
+
+// ConsumerGroupMemberMetadataValue is version 0 of the value of a coordinator's record of type 5.
+type ConsumerGroupMemberMetadataValue struct {
+	InstanceId            *string // nullable
+	RackId                *string // nullable
+	ClientId              string
+	ClientHost            string
+	SubscribedTopicNames  []string
+	SubscribedTopicRegex  *string // nullable
+	RebalanceTimeoutMs    int32
+	ServerAssignor        *string                                                // nullable
+	ClassicMemberMetadata *ConsumerGroupMemberMetadataValueClassicMemberMetadata // nullable, tag 0
+}
+
+// NewConsumerGroupMemberMetadataValue returns one with the schema's defaults.
+func NewConsumerGroupMemberMetadataValue() *ConsumerGroupMemberMetadataValue {
+	m := new(ConsumerGroupMemberMetadataValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMemberMetadataValue) SetDefaults() {
+	*m = ConsumerGroupMemberMetadataValue{RebalanceTimeoutMs: -1, ClassicMemberMetadata: &ConsumerGroupMemberMetadataValueClassicMemberMetadata{}}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupMemberMetadataValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.InstanceId = r.NullableString(true)
+	m.RackId = r.NullableString(true)
+	m.ClientId = r.String()
+	m.ClientHost = r.String()
+	m.SubscribedTopicNames = r.StringArray(false)
+	m.SubscribedTopicRegex = r.NullableString(true)
+	m.RebalanceTimeoutMs = r.Int32()
+	m.ServerAssignor = r.NullableString(true)
+	for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+		switch tag, outer := r.beginTagged(); {
+		case tag == 0:
+			m.ClassicMemberMetadata = decodeTaggedNullable[ConsumerGroupMemberMetadataValueClassicMemberMetadata](r, version)
+			r.endTagged(outer)
+		default:
+			r.skipToEnd(outer)
+		}
+	}
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupMemberMetadataValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	w.NullableString(m.InstanceId, true)
+	w.NullableString(m.RackId, true)
+	w.String(m.ClientId)
+	w.String(m.ClientHost)
+	w.StringArray(m.SubscribedTopicNames, false)
+	w.NullableString(m.SubscribedTopicRegex, true)
+	w.Int32(m.RebalanceTimeoutMs)
+	w.NullableString(m.ServerAssignor, true)
+	n := 0
+	n++
+	w.taggedCount(n)
+	at := w.beginTagged(0)
+	encodeTaggedNullable(w, version, m.ClassicMemberMetadata)
+	w.endTagged(at)
+}
+
+// ConsumerGroupMemberMetadataValueClassicMemberMetadata is a part of ConsumerGroupMemberMetadataValue.
+type ConsumerGroupMemberMetadataValueClassicMemberMetadata struct {
+	SessionTimeoutMs   int32
+	SupportedProtocols []ConsumerGroupMemberMetadataValueClassicProtocol
+}
+
+// NewConsumerGroupMemberMetadataValueClassicMemberMetadata returns one with the schema's defaults.
+func NewConsumerGroupMemberMetadataValueClassicMemberMetadata() ConsumerGroupMemberMetadataValueClassicMemberMetadata {
+	return ConsumerGroupMemberMetadataValueClassicMemberMetadata{}
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) SetDefaults() {
+	*m = NewConsumerGroupMemberMetadataValueClassicMemberMetadata()
+}
+
+func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) decode(r *Reader, version int16) {
+	m.SetDefaults()
+	m.SessionTimeoutMs = r.Int32()
+	m.SupportedProtocols = decodeArray[ConsumerGroupMemberMetadataValueClassicProtocol](r, version, 3, false)
+	r.skipTagged()
+}
+
+func (m *ConsumerGroupMemberMetadataValueClassicMemberMetadata) encode(w *Writer, version int16) {
+	w.Int32(m.SessionTimeoutMs)
+	encodeArray(w, version, m.SupportedProtocols, false)
+	w.noTagged()
+}
+
+// ConsumerGroupMemberMetadataValueClassicProtocol is a part of ConsumerGroupMemberMetadataValue.
+type ConsumerGroupMemberMetadataValueClassicProtocol struct {
+	Name     string
+	Metadata []byte
+}
+
+// NewConsumerGroupMemberMetadataValueClassicProtocol returns one with the schema's defaults.
+func NewConsumerGroupMemberMetadataValueClassicProtocol() ConsumerGroupMemberMetadataValueClassicProtocol {
+	return ConsumerGroupMemberMetadataValueClassicProtocol{}
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupMemberMetadataValueClassicProtocol) SetDefaults() {
+	*m = NewConsumerGroupMemberMetadataValueClassicProtocol()
+}
+
+func (m *ConsumerGroupMemberMetadataValueClassicProtocol) decode(r *Reader, version int16) {
+	m.SetDefaults()
+	m.Name = r.String()
+	m.Metadata = r.Bytes(false)
+	r.skipTagged()
+}
+
+func (m *ConsumerGroupMemberMetadataValueClassicProtocol) encode(w *Writer, version int16) {
+	w.String(m.Name)
+	w.Bytes(m.Metadata, false)
+	w.noTagged()
+}
+
+// ConsumerGroupTargetAssignmentMetadataKey is version 0 of the key of a coordinator's record of type 6.
+type ConsumerGroupTargetAssignmentMetadataKey struct {
+	GroupId string
+}
+
+// NewConsumerGroupTargetAssignmentMetadataKey returns one with the schema's defaults.
+func NewConsumerGroupTargetAssignmentMetadataKey() *ConsumerGroupTargetAssignmentMetadataKey {
+	m := new(ConsumerGroupTargetAssignmentMetadataKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupTargetAssignmentMetadataKey) SetDefaults() {
+	*m = ConsumerGroupTargetAssignmentMetadataKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupTargetAssignmentMetadataKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMetadataKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+}
+
+// ConsumerGroupTargetAssignmentMetadataValue is version 0 of the value of a coordinator's record of type 6.
+type ConsumerGroupTargetAssignmentMetadataValue struct {
+	AssignmentEpoch     int32
+	AssignmentTimestamp int64 // tag 0
+}
+
+// NewConsumerGroupTargetAssignmentMetadataValue returns one with the schema's defaults.
+func NewConsumerGroupTargetAssignmentMetadataValue() *ConsumerGroupTargetAssignmentMetadataValue {
+	m := new(ConsumerGroupTargetAssignmentMetadataValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupTargetAssignmentMetadataValue) SetDefaults() {
+	*m = ConsumerGroupTargetAssignmentMetadataValue{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupTargetAssignmentMetadataValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.AssignmentEpoch = r.Int32()
+	for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+		switch tag, outer := r.beginTagged(); {
+		case tag == 0:
+			m.AssignmentTimestamp = r.Int64()
+			r.endTagged(outer)
+		default:
+			r.skipToEnd(outer)
+		}
+	}
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMetadataValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	w.Int32(m.AssignmentEpoch)
+	n := 0
+	if m.AssignmentTimestamp != 0 {
+		n++
+	}
+	w.taggedCount(n)
+	if m.AssignmentTimestamp != 0 {
+		at := w.beginTagged(0)
+		w.Int64(m.AssignmentTimestamp)
+		w.endTagged(at)
+	}
+}
+
+// ConsumerGroupTargetAssignmentMemberKey is version 0 of the key of a coordinator's record of type 7.
+type ConsumerGroupTargetAssignmentMemberKey struct {
+	GroupId  string
+	MemberId string
+}
+
+// NewConsumerGroupTargetAssignmentMemberKey returns one with the schema's defaults.
+func NewConsumerGroupTargetAssignmentMemberKey() *ConsumerGroupTargetAssignmentMemberKey {
+	m := new(ConsumerGroupTargetAssignmentMemberKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupTargetAssignmentMemberKey) SetDefaults() {
+	*m = ConsumerGroupTargetAssignmentMemberKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupTargetAssignmentMemberKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+	m.MemberId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMemberKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+	w.String(m.MemberId)
+}
+
+// ConsumerGroupTargetAssignmentMemberValue is version 0 of the value of a coordinator's record of type 7.
+type ConsumerGroupTargetAssignmentMemberValue struct {
+	TopicPartitions []ConsumerGroupTargetAssignmentMemberValueTopicPartition
+}
+
+// NewConsumerGroupTargetAssignmentMemberValue returns one with the schema's defaults.
+func NewConsumerGroupTargetAssignmentMemberValue() *ConsumerGroupTargetAssignmentMemberValue {
+	m := new(ConsumerGroupTargetAssignmentMemberValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupTargetAssignmentMemberValue) SetDefaults() {
+	*m = ConsumerGroupTargetAssignmentMemberValue{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupTargetAssignmentMemberValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.TopicPartitions = decodeArray[ConsumerGroupTargetAssignmentMemberValueTopicPartition](r, version, 18, false)
+	r.skipTagged()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMemberValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	encodeArray(w, version, m.TopicPartitions, false)
+	w.noTagged()
+}
+
+// ConsumerGroupTargetAssignmentMemberValueTopicPartition is a part of ConsumerGroupTargetAssignmentMemberValue.
+type ConsumerGroupTargetAssignmentMemberValueTopicPartition struct {
+	TopicId    UUID
+	Partitions []int32
+}
+
+// NewConsumerGroupTargetAssignmentMemberValueTopicPartition returns one with the schema's defaults.
+func NewConsumerGroupTargetAssignmentMemberValueTopicPartition() ConsumerGroupTargetAssignmentMemberValueTopicPartition {
+	return ConsumerGroupTargetAssignmentMemberValueTopicPartition{}
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupTargetAssignmentMemberValueTopicPartition) SetDefaults() {
+	*m = NewConsumerGroupTargetAssignmentMemberValueTopicPartition()
+}
+
+func (m *ConsumerGroupTargetAssignmentMemberValueTopicPartition) decode(r *Reader, version int16) {
+	m.SetDefaults()
+	m.TopicId = r.UUID()
+	m.Partitions = r.Int32Array(false)
+	r.skipTagged()
+}
+
+func (m *ConsumerGroupTargetAssignmentMemberValueTopicPartition) encode(w *Writer, version int16) {
+	w.UUID(m.TopicId)
+	w.Int32Array(m.Partitions, false)
+	w.noTagged()
+}
+
+// ConsumerGroupCurrentMemberAssignmentKey is version 0 of the key of a coordinator's record of type 8.
+type ConsumerGroupCurrentMemberAssignmentKey struct {
+	GroupId  string
+	MemberId string
+}
+
+// NewConsumerGroupCurrentMemberAssignmentKey returns one with the schema's defaults.
+func NewConsumerGroupCurrentMemberAssignmentKey() *ConsumerGroupCurrentMemberAssignmentKey {
+	m := new(ConsumerGroupCurrentMemberAssignmentKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupCurrentMemberAssignmentKey) SetDefaults() {
+	*m = ConsumerGroupCurrentMemberAssignmentKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupCurrentMemberAssignmentKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+	m.MemberId = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupCurrentMemberAssignmentKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+	w.String(m.MemberId)
+}
+
+// ConsumerGroupCurrentMemberAssignmentValue is version 0 of the value of a coordinator's record of type 8.
+type ConsumerGroupCurrentMemberAssignmentValue struct {
+	MemberEpoch                 int32
+	PreviousMemberEpoch         int32
+	State                       int8
+	AssignedPartitions          []ConsumerGroupCurrentMemberAssignmentValueTopicPartitions
+	PartitionsPendingRevocation []ConsumerGroupCurrentMemberAssignmentValueTopicPartitions
+}
+
+// NewConsumerGroupCurrentMemberAssignmentValue returns one with the schema's defaults.
+func NewConsumerGroupCurrentMemberAssignmentValue() *ConsumerGroupCurrentMemberAssignmentValue {
+	m := new(ConsumerGroupCurrentMemberAssignmentValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupCurrentMemberAssignmentValue) SetDefaults() {
+	*m = ConsumerGroupCurrentMemberAssignmentValue{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupCurrentMemberAssignmentValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.MemberEpoch = r.Int32()
+	m.PreviousMemberEpoch = r.Int32()
+	m.State = r.Int8()
+	m.AssignedPartitions = decodeArray[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions](r, version, 18, false)
+	m.PartitionsPendingRevocation = decodeArray[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions](r, version, 18, false)
+	r.skipTagged()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupCurrentMemberAssignmentValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	w.Int32(m.MemberEpoch)
+	w.Int32(m.PreviousMemberEpoch)
+	w.Int8(m.State)
+	encodeArray(w, version, m.AssignedPartitions, false)
+	encodeArray(w, version, m.PartitionsPendingRevocation, false)
+	w.noTagged()
+}
+
+// ConsumerGroupCurrentMemberAssignmentValueTopicPartitions is a part of ConsumerGroupCurrentMemberAssignmentValue.
+type ConsumerGroupCurrentMemberAssignmentValueTopicPartitions struct {
+	TopicId          UUID
+	Partitions       []int32
+	AssignmentEpochs []int32 // nullable, tag 0
+}
+
+// NewConsumerGroupCurrentMemberAssignmentValueTopicPartitions returns one with the schema's defaults.
+func NewConsumerGroupCurrentMemberAssignmentValueTopicPartitions() ConsumerGroupCurrentMemberAssignmentValueTopicPartitions {
+	return ConsumerGroupCurrentMemberAssignmentValueTopicPartitions{}
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupCurrentMemberAssignmentValueTopicPartitions) SetDefaults() {
+	*m = NewConsumerGroupCurrentMemberAssignmentValueTopicPartitions()
+}
+
+func (m *ConsumerGroupCurrentMemberAssignmentValueTopicPartitions) decode(r *Reader, version int16) {
+	m.SetDefaults()
+	m.TopicId = r.UUID()
+	m.Partitions = r.Int32Array(false)
+	for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+		switch tag, outer := r.beginTagged(); {
+		case tag == 0:
+			m.AssignmentEpochs = r.Int32Array(true)
+			r.endTagged(outer)
+		default:
+			r.skipToEnd(outer)
+		}
+	}
+}
+
+func (m *ConsumerGroupCurrentMemberAssignmentValueTopicPartitions) encode(w *Writer, version int16) {
+	w.UUID(m.TopicId)
+	w.Int32Array(m.Partitions, false)
+	n := 0
+	if m.AssignmentEpochs != nil {
+		n++
+	}
+	w.taggedCount(n)
+	if m.AssignmentEpochs != nil {
+		at := w.beginTagged(0)
+		w.Int32Array(m.AssignmentEpochs, true)
+		w.endTagged(at)
+	}
+}
+
+// ConsumerGroupRegularExpressionKey is version 0 of the key of a coordinator's record of type 16.
+type ConsumerGroupRegularExpressionKey struct {
+	GroupId           string
+	RegularExpression string
+}
+
+// NewConsumerGroupRegularExpressionKey returns one with the schema's defaults.
+func NewConsumerGroupRegularExpressionKey() *ConsumerGroupRegularExpressionKey {
+	m := new(ConsumerGroupRegularExpressionKey)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupRegularExpressionKey) SetDefaults() {
+	*m = ConsumerGroupRegularExpressionKey{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupRegularExpressionKey) Decode(r *Reader, version int16) {
+	r.flexible = false
+	m.SetDefaults()
+	m.GroupId = r.String()
+	m.RegularExpression = r.String()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupRegularExpressionKey) Encode(w *Writer, version int16) {
+	w.flexible = false
+	w.String(m.GroupId)
+	w.String(m.RegularExpression)
+}
+
+// ConsumerGroupRegularExpressionValue is version 0 of the value of a coordinator's record of type 16.
+type ConsumerGroupRegularExpressionValue struct {
+	Topics    []string
+	Version   int64
+	Timestamp int64
+}
+
+// NewConsumerGroupRegularExpressionValue returns one with the schema's defaults.
+func NewConsumerGroupRegularExpressionValue() *ConsumerGroupRegularExpressionValue {
+	m := new(ConsumerGroupRegularExpressionValue)
+	m.SetDefaults()
+	return m
+}
+
+// SetDefaults overwrites every field with the schema's default.
+func (m *ConsumerGroupRegularExpressionValue) SetDefaults() {
+	*m = ConsumerGroupRegularExpressionValue{}
+}
+
+// Decode reads that version from r; what it lacks gets its default.
+func (m *ConsumerGroupRegularExpressionValue) Decode(r *Reader, version int16) {
+	r.flexible = true
+	m.SetDefaults()
+	m.Topics = r.StringArray(false)
+	m.Version = r.Int64()
+	m.Timestamp = r.Int64()
+	r.skipTagged()
+}
+
+// Encode appends that version to w; fields that it lacks are left out.
+func (m *ConsumerGroupRegularExpressionValue) Encode(w *Writer, version int16) {
+	w.flexible = true
+	w.StringArray(m.Topics, false)
+	w.Int64(m.Version)
+	w.Int64(m.Timestamp)
+	w.noTagged()
+}
+
 // ConsumerProtocolSubscription is version 0-3 of a structure that travels inside others.
 type ConsumerProtocolSubscription struct {
 	Topics          []string

@@ -33,6 +33,16 @@ func encodeNullable[T any, E encodable[T]](w *Writer, version int16, m E) {
 	m.encode(w, version)
 }
 
+// encodeTaggedNullable appends a structure of a tagged field, after an unsigned varint that says whether it is there.
+func encodeTaggedNullable[T any, E encodable[T]](w *Writer, version int16, m E) {
+	if m == nil {
+		w.Uvarint(0)
+		return
+	}
+	w.Uvarint(1)
+	m.encode(w, version)
+}
+
 // appendValues appends an array of what put writes.
 func appendValues[T any](w *Writer, s []T, nullable bool, put func(*Writer, T)) {
 	w.arrayLength(len(s), nullable && s == nil)

@@ -1,11 +1,15 @@
 package group
 
-import "millrace/net/wire"
+import (
+	"millrace/net/wire"
+	"millrace/node/host/mutant"
+)
 
 // commitOffsets handles OffsetCommit. The offsets are visible, and the request is answered, when they are applied.
 func (c *Coordinator) commitOffsets(tag uint64, r *OffsetCommitRequest) {
 	g := c.groups[r.GroupID]
-	if code := checkCommit(g, r); code != wire.ErrNone {
+	allowed, code := c.mayCommit(g, r)
+	if code != wire.ErrNone {
 		c.reply(tag, commitError(r, code))
 		return
 	}
@@ -22,6 +26,12 @@ func (c *Coordinator) commitOffsets(tag uint64, r *OffsetCommitRequest) {
 		errors := TopicErrors{Topic: t.Topic, TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			code := wire.ErrNone
+			if allowed != nil && utf16Length(p.Metadata) <= c.config.OffsetMetadataMaxBytes {
+				if code := allowed(t, p.Partition); code != wire.ErrNone {
+					c.reply(tag, commitError(r, code)) // all or nothing
+					return
+				}
+			}
 			if utf16Length(p.Metadata) > c.config.OffsetMetadataMaxBytes {
 				code = wire.ErrOffsetMetadataTooLarge
 			} else {
@@ -50,6 +60,49 @@ func (c *Coordinator) commitOffsets(tag uint64, r *OffsetCommitRequest) {
 	c.append([]string{r.GroupID}, records,
 		func() { c.reply(tag, out) },
 		func(code ErrorCode) { c.reply(tag, commitError(r, code)) })
+}
+
+// mayCommit says whether the offsets may be committed now, and of which partitions.
+func (c *Coordinator) mayCommit(g *classic, r *OffsetCommitRequest) (allowed func(CommitTopic, int32) ErrorCode, code ErrorCode) {
+	if consumers := c.consumers[r.GroupID]; consumers != nil {
+		return consumers.checkCommit(r)
+	}
+	return nil, checkCommit(g, r)
+}
+
+// checkCommit of a consumer group lets a member commit that knows an older epoch than the group only for partitions that
+// it had at that epoch and still has: it may have missed the answer that told it of the new epoch, or not be there yet.
+func (g *consumerGroup) checkCommit(r *OffsetCommitRequest) (func(CommitTopic, int32) ErrorCode, ErrorCode) {
+	if r.Generation < 0 && g.empty() {
+		return nil, wire.ErrNone
+	}
+	m := g.members[r.MemberID]
+	stale := wire.ErrStaleMemberEpoch
+	switch {
+	case m == nil:
+		return nil, wire.ErrUnknownMemberId
+	case m.classic != nil:
+		stale = wire.ErrIllegalGeneration
+	case !r.GroupIDNotFound:
+		return nil, wire.ErrUnsupportedVersion
+	}
+	switch {
+	case r.Generation == m.epoch || mutant.On("group-stale-epoch-commits"):
+		return nil, wire.ErrNone
+	case r.Generation > m.epoch:
+		return nil, stale
+	}
+	return func(t CommitTopic, partition int32) ErrorCode {
+		p := partitionID{t.TopicID, partition}
+		held, ok := m.assigned.find(p)
+		if !ok {
+			held, ok = m.revoking.find(p)
+		}
+		if !ok || r.Generation < held.epoch {
+			return stale
+		}
+		return wire.ErrNone
+	}, wire.ErrNone
 }
 
 // checkCommit says whether this member, or somebody outside of the group, may commit now.

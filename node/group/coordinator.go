@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"time"
 
 	"millrace/net/wire"
 	"millrace/node/host"
@@ -14,10 +15,15 @@ type Coordinator struct {
 	image  image
 
 	// The rest is the leader's.
-	elected  bool
-	groups   map[string]*classic
-	timers   timers
-	inFlight inFlight
+	elected   bool
+	groups    map[string]*classic
+	consumers map[string]*consumerGroup // no id is in both
+	lanes     map[string]*lane
+	cluster   Cluster
+	// topicsVersion is the version of the cluster's metadata in which topics were last created.
+	topicsVersion int64
+	timers        timers
+	inFlight      inFlight
 
 	// Of the call under way.
 	now Now
@@ -27,12 +33,15 @@ type Coordinator struct {
 // New returns the coordinator of an empty log. random makes member ids. The configuration must be valid.
 func New(config Config, random host.Random) *Coordinator {
 	return &Coordinator{
-		config:   config,
-		random:   random,
-		image:    newImage(),
-		groups:   map[string]*classic{},
-		timers:   newTimers(),
-		inFlight: newInFlight(),
+		config:    config,
+		random:    random,
+		image:     newImage(),
+		groups:    map[string]*classic{},
+		consumers: map[string]*consumerGroup{},
+		lanes:     map[string]*lane{},
+		cluster:   noCluster{},
+		timers:    newTimers(),
+		inFlight:  newInFlight(),
 	}
 }
 
@@ -83,7 +92,12 @@ func (c *Coordinator) Resign(now Now) Output {
 			c.answerSync(m, &SyncResponse{Error: wire.ErrNotCoordinator})
 		}
 	}
-	c.groups = map[string]*classic{}
+	for _, id := range sortedKeys(c.lanes) {
+		for _, op := range c.lanes[id].waiting {
+			c.giveUp(op, wire.ErrNotCoordinator)
+		}
+	}
+	c.groups, c.consumers, c.lanes = map[string]*classic{}, map[string]*consumerGroup{}, map[string]*lane{}
 	c.timers = newTimers()
 	for _, w := range c.inFlight.takeWaiting() {
 		c.reply(w.tag, ErrorResponse(w.request, wire.ErrNotCoordinator))
@@ -106,13 +120,21 @@ func (c *Coordinator) Step(now Now, in Input) Output {
 	}
 	switch r := in.Request.(type) {
 	case *JoinRequest:
-		c.join(in.Tag, r)
+		c.member(r.GroupID, in)
 	case *SyncRequest:
-		c.sync(in.Tag, r)
+		c.member(r.GroupID, in)
 	case *HeartbeatRequest:
-		c.reply(in.Tag, &HeartbeatResponse{Error: c.heartbeat(r)})
+		c.member(r.GroupID, in)
 	case *LeaveRequest:
-		c.leave(in.Tag, r)
+		c.member(r.GroupID, in)
+	case *ConsumerHeartbeatRequest:
+		if refused := r.check(c.config.ConsumerAssignors); refused != nil {
+			c.reply(in.Tag, refused.to(r))
+		} else {
+			c.enter(r.GroupID, operation{in.Tag, r})
+		}
+	case *ConsumerDescribeRequest:
+		c.reply(in.Tag, c.describeConsumer(r))
 	case *OffsetCommitRequest:
 		c.commitOffsets(in.Tag, r)
 	case *OffsetFetchRequest:
@@ -133,6 +155,30 @@ func (c *Coordinator) Step(now Now, in Input) Output {
 	return c.end()
 }
 
+// member handles a request of the classic protocol about members of one group.
+func (c *Coordinator) member(groupID string, in Input) {
+	if c.consumers[groupID] != nil || c.busy(groupID) {
+		c.enter(groupID, operation{in.Tag, in.Request})
+	} else {
+		c.classicRequest(in.Tag, in.Request)
+	}
+}
+
+func (c *Coordinator) classicRequest(tag uint64, r Request) {
+	switch r := r.(type) {
+	case *JoinRequest:
+		c.join(tag, r)
+	case *SyncRequest:
+		c.sync(tag, r)
+	case *HeartbeatRequest:
+		c.reply(tag, &HeartbeatResponse{Error: c.heartbeat(r)})
+	case *LeaveRequest:
+		c.leave(tag, r)
+	default:
+		panic(fmt.Sprintf("group: a request of unknown type %T", r))
+	}
+}
+
 // Deadline is when Expire should be called next; Never when no timer runs.
 func (c *Coordinator) Deadline() host.Instant { return c.timers.next() }
 
@@ -148,14 +194,25 @@ func (c *Coordinator) Expire(now Now) Output {
 	}
 }
 
+// busyPause is how long a classic group's timer waits when the group is about to be one of another kind, or not to be.
+const busyPause = 100 * time.Millisecond
+
 func (c *Coordinator) fire(key timerKey) {
 	if key.kind == timerCleanup {
 		c.cleanup()
 		c.timers.schedule(key, c.now.Instant.Add(c.config.OffsetsRetentionInterval))
 		return
 	}
+	if key.kind >= timerConsumer {
+		c.expireConsumer(key)
+		return
+	}
 	g := c.groups[key.group]
 	if g == nil {
+		return
+	}
+	if c.busy(key.group) {
+		c.timers.schedule(key, c.now.Instant.Add(busyPause))
 		return
 	}
 	switch key.kind {

@@ -11,30 +11,31 @@ const tombstonesPerAppend = 1000
 
 // deleteOffsets handles OffsetDelete.
 func (c *Coordinator) deleteOffsets(tag uint64, r *OffsetDeleteRequest) {
-	g := c.groups[r.GroupID]
+	g, consumers := c.groups[r.GroupID], c.consumers[r.GroupID]
 	switch {
 	case r.GroupID == "":
 		c.reply(tag, &OffsetDeleteResponse{Error: wire.ErrInvalidGroupId})
 		return
-	case g == nil:
+	case g == nil && consumers == nil:
 		c.reply(tag, &OffsetDeleteResponse{Error: wire.ErrGroupIdNotFound})
 		return
-	case g.state != empty && g.protocolType != typeConsumer:
+	case g != nil && g.state != empty && g.protocolType != typeConsumer:
 		c.reply(tag, &OffsetDeleteResponse{Error: wire.ErrNonEmptyGroup}) // nobody can tell what its members read
 		return
 	}
-	stored := c.storedOffsets(g.id)
+	id := r.GroupID
+	stored := c.storedOffsets(id)
 	out := &OffsetDeleteResponse{}
 	var records []Record
 	for _, t := range r.Topics {
 		code := wire.ErrNone
-		if g.subscribed(t.Topic) {
+		if g != nil && g.subscribed(t.Topic) || consumers != nil && consumers.subscribed(t.Topic) {
 			code = wire.ErrGroupSubscribedToTopic
 		}
 		errors := TopicErrors{Topic: t.Topic}
 		for _, p := range t.Partitions {
 			errors.Partitions = append(errors.Partitions, PartitionError{p, code})
-			key := offsetKey{g.id, t.Topic, p}
+			key := offsetKey{id, t.Topic, p}
 			if _, found := slices.BinarySearchFunc(stored, key, compareKeys); found && code == wire.ErrNone {
 				records = append(records, offsetTombstone(key))
 			}
@@ -45,7 +46,7 @@ func (c *Coordinator) deleteOffsets(tag uint64, r *OffsetDeleteRequest) {
 		c.reply(tag, out)
 		return
 	}
-	c.append([]string{g.id}, records,
+	c.append([]string{id}, records,
 		func() { c.reply(tag, out) },
 		func(code ErrorCode) { c.reply(tag, &OffsetDeleteResponse{Error: code}) })
 }
@@ -81,6 +82,13 @@ func (c *Coordinator) deleteGroups(tag uint64, r *DeleteRequest) {
 		case slices.Contains(r.GroupIDs[:i], id):
 			out.Groups[i].Error = wire.ErrGroupIdNotFound // by then
 			continue
+		case c.consumers[id] != nil || c.busy(id):
+			wait.open++
+			c.enter(id, operation{request: &removeGroup{groupID: id, done: func(code ErrorCode) {
+				out.Groups[i].Error = code
+				wait.done()
+			}}})
+			continue
 		case g == nil:
 			out.Groups[i].Error = wire.ErrGroupIdNotFound
 			continue
@@ -115,7 +123,7 @@ func (c *Coordinator) groupDeleted(id string) {
 // follow makes a live group for each of these for which something is stored: a commit makes a group.
 func (c *Coordinator) follow(groupIDs []string) {
 	for _, id := range groupIDs {
-		if c.groups[id] == nil && c.image.knows(id) {
+		if c.groups[id] == nil && c.consumers[id] == nil && c.image.knows(id) {
 			c.create(id)
 		}
 	}

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"millrace/net/wire"
@@ -14,6 +16,9 @@ func (c *Coordinator) describe(r *DescribeRequest) *DescribeResponse {
 		switch {
 		case g != nil:
 			out.Groups = append(out.Groups, g.description())
+		case c.consumers[id] != nil && r.GroupIDNotFound:
+			out.Groups = append(out.Groups, Description{GroupID: id, State: stateDead,
+				Error: wire.ErrGroupIdNotFound, ErrorMessage: "Group " + id + " is not a classic group."})
 		case r.GroupIDNotFound:
 			out.Groups = append(out.Groups, Description{GroupID: id, State: stateDead,
 				Error: wire.ErrGroupIdNotFound, ErrorMessage: "Group " + id + " not found."})
@@ -53,6 +58,50 @@ func (c *Coordinator) list(r *ListRequest) *ListResponse {
 			out.Groups = append(out.Groups, ListedGroup{GroupID: g.id, ProtocolType: g.protocolType,
 				State: g.state.String(), Type: typeClassic})
 		}
+	}
+	for _, id := range sortedKeys(c.image.consumers) {
+		if state := c.image.consumers[id].stateName(); passes(r.States, state) && passes(r.Types, typeConsumer) {
+			out.Groups = append(out.Groups, ListedGroup{GroupID: id, ProtocolType: typeConsumer, State: state, Type: typeConsumer})
+		}
+	}
+	slices.SortFunc(out.Groups, func(a, b ListedGroup) int { return cmp.Compare(a.GroupID, b.GroupID) })
+	return out
+}
+
+// describeConsumer handles ConsumerGroupDescribe. It tells what is stored.
+func (c *Coordinator) describeConsumer(r *ConsumerDescribeRequest) *ConsumerDescribeResponse {
+	out := &ConsumerDescribeResponse{GroupID: r.GroupID}
+	g := c.image.consumers[r.GroupID]
+	switch {
+	case r.GroupID == "":
+		out.Error = wire.ErrInvalidGroupId
+		return out
+	case g == nil && c.groups[r.GroupID] != nil:
+		out.Error, out.ErrorMessage = wire.ErrGroupIdNotFound, notConsumerGroup(r.GroupID)
+		return out
+	case g == nil:
+		out.Error, out.ErrorMessage = wire.ErrGroupIdNotFound, "Group "+r.GroupID+" not found."
+		return out
+	}
+	out.State, out.Epoch, out.AssignmentEpoch = g.stateName(), g.epoch, g.assignmentEpoch
+	out.Assignor = c.preferredAssignor(g, nil, nil)
+	existing := func(all partitions) []TopicPartitions {
+		return slices.DeleteFunc(all.byTopic(), func(t TopicPartitions) bool {
+			_, ok := c.cluster.TopicByID(t.TopicID)
+			return !ok
+		})
+	}
+	for _, id := range sortedKeys(g.members) {
+		m := g.members[id]
+		d := DescribedConsumer{
+			MemberID: id, InstanceID: m.instanceID, RackID: m.rackID, MemberEpoch: m.epoch, ClientID: m.clientID,
+			ClientHost: m.clientHost, TopicNames: m.names, Classic: m.classic != nil,
+			Assignment: existing(m.assigned.union(m.revoking).partitions()), Target: existing(g.targets[id]),
+		}
+		if m.pattern != "" || !m.patternNull {
+			d.TopicPattern = &m.pattern
+		}
+		out.Members = append(out.Members, d)
 	}
 	return out
 }

@@ -5,8 +5,9 @@ package group
 func (c *Coordinator) cleanup() {
 	nothing := func() {}
 	b := tombstones{c: c, wait: &gathering{open: 1, answer: nothing}, failed: func(ErrorCode) {}}
+	c.cleanupConsumers(&b)
 	for _, g := range c.sortedGroups() {
-		if c.inFlight.touches(g.id) {
+		if c.inFlight.touches(g.id) || c.busy(g.id) {
 			continue
 		}
 		rest := false
@@ -27,6 +28,36 @@ func (c *Coordinator) cleanup() {
 		}
 	}
 	b.flush()
+}
+
+// cleanupConsumers does so for groups of the consumer protocol. One that is empty goes when it has no offsets any more.
+func (c *Coordinator) cleanupConsumers(b *tombstones) {
+	for _, id := range sortedKeys(c.consumers) {
+		if c.inFlight.touches(id) || c.busy(id) {
+			continue
+		}
+		g := c.consumers[id]
+		for _, key := range c.image.offsets.keys(id) {
+			if v, _ := c.image.offsets.get(key); c.expiredConsumer(g, key, v) {
+				b.add(id, offsetTombstone(key))
+			}
+		}
+		if g.empty() && len(c.storedOffsets(id)) == 0 {
+			c.enter(id, operation{request: &removeGroup{groupID: id, unused: true, done: func(ErrorCode) {}}})
+		}
+	}
+}
+
+// expiredConsumer says whether an offset's time is over, which runs from its commit, for topics that no member subscribes
+// to.
+func (c *Coordinator) expiredConsumer(g *consumerGroup, key offsetKey, v committed) bool {
+	switch {
+	case g.subscribed(key.topic) || c.image.unstable(key):
+		return false
+	case v.expireMillis >= 0:
+		return c.now.WallMillis >= v.expireMillis
+	}
+	return c.now.WallMillis-v.commitMillis >= c.config.OffsetsRetention.Milliseconds()
 }
 
 // expired says whether an offset's time is over. It runs

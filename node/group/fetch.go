@@ -11,6 +11,11 @@ func (c *Coordinator) fetchOffsets(tag uint64, r *OffsetFetchRequest) {
 }
 
 func (c *Coordinator) fetched(r *OffsetFetchRequest) *OffsetFetchResponse {
+	if g := c.image.consumers[r.GroupID]; g != nil {
+		if code := g.checkFetch(r); code != wire.ErrNone {
+			return &OffsetFetchResponse{Error: code}
+		}
+	}
 	topics := r.Topics
 	if r.All {
 		topics = nil
@@ -31,6 +36,23 @@ func (c *Coordinator) fetched(r *OffsetFetchRequest) *OffsetFetchResponse {
 		out.Topics = append(out.Topics, ft)
 	}
 	return out
+}
+
+// checkFetch says whether the member that asks is one, at its epoch. Who does not say who asks may ask.
+func (g *consumerGroup) checkFetch(r *OffsetFetchRequest) ErrorCode {
+	if r.MemberID == nil && r.MemberEpoch < 0 {
+		return wire.ErrNone
+	}
+	m := g.members[orNothing(r.MemberID)]
+	switch {
+	case m == nil:
+		return wire.ErrUnknownMemberId
+	case r.MemberEpoch == m.epoch:
+		return wire.ErrNone
+	case m.classic != nil:
+		return wire.ErrIllegalGeneration
+	}
+	return wire.ErrStaleMemberEpoch
 }
 
 func (c *Coordinator) fetchedOne(k offsetKey, requireStable bool) FetchedPartition {

@@ -12,6 +12,8 @@ import (
 type image struct {
 	// groups holds the last stored value of each group's metadata. It stays encoded: it is looked at at an election.
 	groups map[string][]byte
+	// consumers holds the groups of the consumer protocol.
+	consumers map[string]*consumerGroup
 	// offsets holds what counts as committed.
 	offsets offsetTable
 	// pending holds, by producer, what open transactions will commit.
@@ -22,7 +24,8 @@ type image struct {
 type offsetTable map[string]map[string]map[int32]committed
 
 func newImage() image {
-	return image{groups: map[string][]byte{}, offsets: offsetTable{}, pending: map[int64]offsetTable{}}
+	return image{groups: map[string][]byte{}, consumers: map[string]*consumerGroup{}, offsets: offsetTable{},
+		pending: map[int64]offsetTable{}}
 }
 
 func (t offsetTable) get(k offsetKey) (committed, bool) {
@@ -90,8 +93,10 @@ func (im *image) apply(offset int64, producer Producer, record Record) error {
 		return im.applyGroup(key.group, record.Value)
 	case keyOffset:
 		return im.applyOffset(offset, producer, key.offset, record.Value)
+	case keyOther:
+		return nil
 	}
-	return nil
+	return applyConsumer(im.consumers, key, record.Value)
 }
 
 func (im *image) applyGroup(groupID string, value []byte) error {
@@ -169,12 +174,12 @@ func (im *image) pendingKeys(groupID string) []offsetKey {
 
 // knows says whether anything is stored for the group.
 func (im *image) knows(groupID string) bool {
-	return im.groups[groupID] != nil || len(im.offsets[groupID]) > 0 || len(im.pendingKeys(groupID)) > 0
+	return im.groups[groupID] != nil || im.consumers[groupID] != nil || len(im.offsets[groupID]) > 0 || len(im.pendingKeys(groupID)) > 0
 }
 
 // groupIDs returns all groups that something is stored for, sorted.
 func (im *image) groupIDs() []string {
-	ids := sortedKeys(im.groups)
+	ids := append(sortedKeys(im.groups), sortedKeys(im.consumers)...)
 	ids = append(ids, sortedKeys(im.offsets)...)
 	for _, pending := range im.pending { //door:ordered the keys are sorted below
 		ids = append(ids, sortedKeys(pending)...)

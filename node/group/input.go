@@ -79,6 +79,10 @@ func ErrorResponse(r Request, code ErrorCode) Response {
 		return out
 	case *TopicsDeletedRequest:
 		return &TopicsDeletedResponse{Error: code}
+	case *ConsumerHeartbeatRequest:
+		return &ConsumerHeartbeatResponse{Error: code}
+	case *ConsumerDescribeRequest:
+		return &ConsumerDescribeResponse{GroupID: r.GroupID, Error: code}
 	}
 	panic("group: a request of an unknown type")
 }

@@ -51,7 +51,7 @@ type ListedGroup struct {
 	GroupID      string
 	ProtocolType string // empty: a group that only commits offsets
 	State        string
-	Type         string // "classic"
+	Type         string // "classic", "consumer"
 }
 
 // DeleteRequest removes groups with their offsets (DeleteGroups, API key 42).

@@ -11,7 +11,8 @@ type OffsetCommitRequest struct {
 	InstanceID string // empty: none
 	// Retention is how long to keep them, version 2 to 4 only; negative means the broker's rule.
 	Retention time.Duration
-	// GroupIDNotFound is set from version 9 on: an unknown group is named so, not as an illegal generation.
+	// GroupIDNotFound is set from version 9 on: an unknown group is named so, not as an illegal generation. Members of the
+	// consumer protocol must use those versions; their Generation is their member epoch.
 	GroupIDNotFound bool
 	Topics          []CommitTopic
 }
@@ -58,6 +59,10 @@ type OffsetFetchRequest struct {
 	// RequireStable wants no answer for partitions that an open transaction has pending commits for, and waits for
 	// commits that are being written.
 	RequireStable bool
+	// MemberID and MemberEpoch are of the member that asks, from version 9 on. nil and a negative epoch say nothing, and
+	// only with both is nobody checked.
+	MemberID    *string
+	MemberEpoch int32
 }
 
 // FetchTopic names partitions of a topic.

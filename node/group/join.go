@@ -2,6 +2,7 @@ package group
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 
 	"millrace/net/wire"
@@ -82,6 +83,12 @@ func distinct(protocols []Protocol) []Protocol {
 
 // memberID makes the id of a new member: the prefix and a random UUID.
 func (c *Coordinator) memberID(prefix string) string {
+	id := c.randomUUID()
+	h := hex.EncodeToString(id[:])
+	return prefix + "-" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+func (c *Coordinator) randomUUID() [16]byte {
 	var id [16]byte
 	for i := range 2 {
 		v := c.random.Uint64("group member id")
@@ -90,8 +97,18 @@ func (c *Coordinator) memberID(prefix string) string {
 		}
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	h := hex.EncodeToString(id[:])
-	return prefix + "-" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return id
+}
+
+// uuid makes the id of a new member of a consumer group that has none, in the letters in which Kafka writes ids; it does
+// not begin with a dash.
+func (c *Coordinator) uuid() string {
+	for {
+		id := c.randomUUID()
+		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' {
+			return text
+		}
+	}
 }
 
 // hasRoom says whether group.max.size lets this member in. While a rebalance gathers members, those count that came:

@@ -8,11 +8,21 @@ import (
 // load makes the live groups from the image.
 func (c *Coordinator) load() {
 	for _, id := range c.image.groupIDs() {
-		g := c.create(id)
-		g.stateMillis = -1
-		if value := c.image.groups[id]; value != nil {
-			c.loadGroup(g, value)
-		}
+		c.loadOne(id)
+	}
+}
+
+// loadOne makes the live group of one that the image knows.
+func (c *Coordinator) loadOne(id string) {
+	if g := c.image.consumers[id]; g != nil {
+		c.consumers[id] = g.clone()
+		c.sessions(c.consumers[id])
+		return
+	}
+	g := c.create(id)
+	g.stateMillis = -1
+	if value := c.image.groups[id]; value != nil {
+		c.loadGroup(g, value)
 	}
 }
 

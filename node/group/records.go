@@ -15,7 +15,8 @@ import (
 //
 // All numbers are big-endian; strings have a 16-bit length, in version 4 a compact one. Written are, as by Kafka 4.3:
 // offsets in version 4, which has the topic id, or in version 1 when they have an expiry of their own (clients before
-// version 5 of OffsetCommit), groups in version 3. Higher key versions belong to the other kinds of groups.
+// version 5 of OffsetCommit), groups in version 3. Higher key versions belong to the other kinds of groups: those of
+// consumer groups are in consumer_records.go.
 const (
 	offsetKeyVersion    = 1
 	groupKeyVersion     = 2
@@ -31,6 +32,14 @@ const (
 	keyOther keyKind = iota // of a type that this package does not know
 	keyOffset
 	keyGroup
+	// Of consumer groups:
+	keyConsumerGroup
+	keyConsumerTopics
+	keyConsumerMember
+	keyTarget
+	keyTargetMember
+	keyCurrent
+	keyPattern
 )
 
 // offsetKey names a committed offset.
@@ -42,9 +51,11 @@ type offsetKey struct {
 
 // recordKey is a decoded key.
 type recordKey struct {
-	kind   keyKind
-	offset offsetKey
-	group  string
+	kind    keyKind
+	offset  offsetKey
+	group   string
+	member  string
+	pattern string
 }
 
 // committed is a committed offset as the log has it.
@@ -75,7 +86,10 @@ func decodeKey(b []byte) (recordKey, error) {
 		m.Decode(r, 0)
 		key = recordKey{kind: keyGroup, group: m.Group}
 	default:
-		return recordKey{kind: keyOther}, nil
+		var known bool
+		if key, known = decodeConsumerKey(r, version); !known {
+			return recordKey{kind: keyOther}, nil
+		}
 	}
 	r.ExpectEnd()
 	if err := r.Err(); err != nil {
@@ -85,11 +99,11 @@ func decodeKey(b []byte) (recordKey, error) {
 }
 
 // decodeValue takes the version off a value and has decode read the rest.
-func decodeValue(what string, b []byte, decode func(r *wire.Reader, version int16)) error {
+func decodeValue(what string, b []byte, highest int16, decode func(r *wire.Reader, version int16)) error {
 	r := wire.NewReader(b)
 	version := r.Int16()
-	if r.Err() == nil && (version < 0 || version > highestValueVersion) {
-		return fmt.Errorf("%s of __consumer_offsets has version %d, known are 0 to %d", what, version, highestValueVersion)
+	if r.Err() == nil && (version < 0 || version > highest) {
+		return fmt.Errorf("%s of __consumer_offsets has version %d, known are 0 to %d", what, version, highest)
 	}
 	decode(r, version)
 	r.ExpectEnd()
@@ -101,7 +115,7 @@ func decodeValue(what string, b []byte, decode func(r *wire.Reader, version int1
 
 func decodeCommitted(b []byte) (committed, error) {
 	var m wire.OffsetCommitValue
-	if err := decodeValue("an offset", b, m.Decode); err != nil {
+	if err := decodeValue("an offset", b, highestValueVersion, m.Decode); err != nil {
 		return committed{}, err
 	}
 	return committed{
@@ -116,7 +130,7 @@ func decodeCommitted(b []byte) (committed, error) {
 
 func decodeGroup(b []byte) (*wire.GroupMetadataValue, error) {
 	m := &wire.GroupMetadataValue{}
-	if err := decodeValue("a group", b, m.Decode); err != nil {
+	if err := decodeValue("a group", b, highestValueVersion, m.Decode); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -145,7 +145,7 @@ func TestApplyDamage(t *testing.T) {
 			}
 		}
 	}
-	if err := c.Apply(0, NoProducer, Record{Key: []byte{0, 8, 1, 2, 3}, Value: []byte{1}}); err != nil {
+	if err := c.Apply(0, NoProducer, Record{Key: []byte{0, 12, 1, 2, 3}, Value: []byte{1}}); err != nil {
 		t.Errorf("a record of another kind of group: %v", err)
 	}
 	if after := printImage(&c.image); after != before {

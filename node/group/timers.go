@@ -14,6 +14,11 @@ const (
 	timerJoin                         // the end of a rebalance's join phase
 	timerSync                         // the end of its sync phase
 	timerCleanup                      // expiry of offsets, of the whole coordinator
+	// Of members of consumer groups:
+	timerConsumer     // the session
+	timerRebalance    // the time to give partitions back
+	timerConsumerJoin // the time in which a member of the classic protocol must join again
+	timerConsumerSync // the time in which it must ask for its assignment
 )
 
 type timerKey struct {
