@@ -186,3 +186,19 @@ func (p *PendingCheckpoint) Wait() (Checkpoint, error) {
 	}
 	return p.checkpoint, nil
 }
+
+// EncodeSegments appends a list of segments to b.
+func EncodeSegments(b []byte, segments []SegmentInfo) []byte { return appendSegments(b, segments) }
+
+// DecodeSegments reads what EncodeSegments wrote.
+func DecodeSegments(b []byte) ([]SegmentInfo, error) {
+	f := fields{b: b}
+	segments := f.segments(checkpointVersion)
+	for i := range segments {
+		f.bad = f.bad || !segments[i].sound()
+	}
+	if f.bad || len(f.b) > 0 {
+		return nil, fmt.Errorf("decode a list of segments: %w", ErrCorrupt)
+	}
+	return segments, nil
+}

@@ -15,6 +15,9 @@ import (
 
 // apply applies committed entries in order, shows them to readers, and then answers who waits for them.
 func (r *replica) apply(entries []*raftpb.Entry) {
+	if mutant.On("replica-visible-before-commit") {
+		entries = slices.DeleteFunc(slices.Clone(entries), func(e *raftpb.Entry) bool { return e.GetIndex() <= r.applied })
+	}
 	if len(entries) == 0 {
 		return
 	}
@@ -47,6 +50,17 @@ func (r *replica) apply(entries []*raftpb.Entry) {
 		r.measure()
 		r.publishStatus()
 	}
+}
+
+// applyEarly is a planted bug.
+func (r *replica) applyEarly(entries []wal.Entry) {
+	var early []*raftpb.Entry
+	for _, e := range entries {
+		if e.Index > r.applied && e.Index <= r.window.last() {
+			early = append(early, r.window.slot(e.Index).entry)
+		}
+	}
+	r.apply(early)
 }
 
 // answerApplied answers who waits for an entry that is applied, unless it waits for more copies.
@@ -154,6 +168,9 @@ func (r *replica) applyRecord(e *raftpb.Entry, wall int64, rec *record, bytes *c
 		if err != nil {
 			return err
 		}
+		if p != nil && rec.baseOffset < p.log.End() {
+			return nil // a snapshot showed it to be committed: see applyAhead
+		}
 		if p != nil {
 			r.touch(p)
 			return p.log.Append(partition.Batch{Bytes: b, Wall: wall, Roll: rec.roll})
@@ -175,6 +192,7 @@ func (r *replica) applyRecord(e *raftpb.Entry, wall int64, rec *record, bytes *c
 			return err
 		}
 		result.LogStart = p.log.View().LogStart
+		r.noteWhole(p)
 	case kindRoll:
 		p.log.Roll()
 	}
@@ -196,6 +214,9 @@ func (r *replica) touch(p *held) {
 func (r *replica) adopt(id partition.ID, epoch int32, term uint64) error {
 	if r.partitions[id] != nil {
 		return nil
+	}
+	if epoch < 0 {
+		epoch = int32(term)
 	}
 	log, err := partition.Create(r.o.Partitions, partitionDir(id), id, epoch)
 	if err != nil {
@@ -220,6 +241,7 @@ func (r *replica) add(p *held) {
 func (r *replica) drop(p *held) {
 	p.gone = true
 	p.log.Drop()
+	r.noteHoles(p)
 	delete(r.partitions, p.id)
 	delete(r.settings, p.id)
 	r.directory = r.directory.Delete(key(p.id))

@@ -53,7 +53,7 @@ func (c *capture) happen(r *replica) {
 	if r.dead {
 		return
 	}
-	if r.applied == r.captured && r.compactable() <= r.compacted {
+	if !r.unsaved() && r.compactable() <= r.compacted {
 		c.done.Set(nil)
 		return
 	}
@@ -170,6 +170,7 @@ func (c installed) happen(r *replica) {
 	for _, p := range c.partitions {
 		if !p.held.gone {
 			p.held.log.Checkpointed()
+			r.noteWhole(p.held)
 		}
 	}
 	for _, p := range c.dropped {
@@ -178,6 +179,7 @@ func (c installed) happen(r *replica) {
 	r.capturing--
 	r.window.forget(min(c.compact, r.applied))
 	c.captured.installed.Set(struct{}{})
+	r.tryInstall()
 }
 
 // decodePartition reads a "partition/..." record.

@@ -53,6 +53,8 @@ func (tick) happen(r *replica) {
 		r.transferring = false
 	}
 	r.measure()
+	r.retrySnapshots()
+	r.yieldLead()
 	r.publishProgress()
 }
 
@@ -79,6 +81,9 @@ func (r *replica) rank() int {
 		if !r.member(o.Replica).suspected {
 			rank++
 		}
+	}
+	if r.filling > 0 { // others first
+		rank += n
 	}
 	return rank
 }
@@ -130,6 +135,7 @@ func (u unreachable) happen(r *replica) {
 	}
 	r.wake(nil)
 	r.node.ReportUnreachable(m.Replica)
+	r.node.ReportSnapshot(m.Replica, raft.SnapshotFailure) // if it waits for one
 }
 
 type campaign struct{}

@@ -46,6 +46,10 @@ func (e *received) happen(r *replica) {
 	if r.hush(m) {
 		return
 	}
+	if m.GetType() == raftpb.MsgSnap {
+		r.snapshotArrived(m)
+		return
+	}
 	for i, entry := range m.GetEntries() {
 		if m.GetType() == raftpb.MsgApp {
 			r.stash = append(r.stash, stashed{entry.GetIndex(), entry.GetTerm(), e.payloads[i]})
@@ -67,6 +71,7 @@ func (r *replica) check(e *received) (*raftpb.Message, error) {
 	}
 	switch m.GetType() {
 	case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow:
+	case raftpb.MsgSnap: // see snapshotArrived
 	case raftpb.MsgApp:
 		return m, checkAppend(e)
 	case raftpb.MsgAppResp:
@@ -123,7 +128,7 @@ func checkAppend(e *received) error {
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
 		}
-		if size := e.payloads[i].Size(); size != promised && !(size == 0 && mutant.On("shard-payload-missing-but-stepped")) {
+		if size := e.payloads[i].Size(); size != promised && !(size == 0 && mutant.On("replica-payload-missing-but-stepped")) {
 			return fmt.Errorf("entry %d promises a payload of %d bytes and comes with %d", index, promised, size)
 		}
 	}

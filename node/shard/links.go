@@ -102,6 +102,8 @@ func (h handler) Serve(from int32, kind uint8, request []byte) ([]host.Part, fun
 	case kind == callQuorum:
 		answer, err := h.set.serveQuorum()
 		return []host.Part{{Bytes: answer}}, nil, err
+	case kind >= callFill && kind < callFillEnd:
+		return h.set.serveFill(kind, request)
 	case kind == callTransfer:
 		return nil, nil, h.set.serveTransfer(request)
 	}

@@ -18,13 +18,7 @@ type metadata struct {
 
 // newMetadata restores the catalog from the state of shard 0.
 func newMetadata(tasks host.Tasks, state []wal.State) (*metadata, error) {
-	var records []catalog.Record
-	for _, s := range state {
-		if name, ok := strings.CutPrefix(s.Key, stateCatalog); ok {
-			records = append(records, catalog.Record{Key: name, Value: s.Value})
-		}
-	}
-	image, err := catalog.Restore(records)
+	image, err := restoreCatalog(state)
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +26,19 @@ func newMetadata(tasks host.Tasks, state []wal.State) (*metadata, error) {
 		image: image, captured: image,
 		published: host.NewSnapshot(tasks, image), changes: host.NewWatchers(tasks),
 	}, nil
+}
+
+// Records implements Machine.
+func (m *metadata) Records() []wal.State { return catalogStates(catalog.Records(catalog.Empty(), m.image)) }
+
+// Install implements Machine.
+func (m *metadata) Install(state []wal.State) ([]wal.State, error) {
+	image, err := restoreCatalog(state)
+	if err != nil {
+		return nil, err
+	}
+	m.image = image
+	return m.Capture(), nil
 }
 
 // Apply implements Machine.
@@ -69,10 +76,26 @@ func (m *metadata) Frees(command []byte) bool {
 
 // Capture implements Machine.
 func (m *metadata) Capture() []wal.State {
-	var state []wal.State
-	for _, record := range catalog.Records(m.captured, m.image) {
-		state = append(state, wal.State{Key: stateCatalog + record.Key, Value: record.Value})
-	}
+	state := catalogStates(catalog.Records(m.captured, m.image))
 	m.captured = m.image
 	return state
+}
+
+func catalogStates(records []catalog.Record) []wal.State {
+	var state []wal.State
+	for _, record := range records {
+		state = append(state, wal.State{Key: stateCatalog + record.Key, Value: record.Value})
+	}
+	return state
+}
+
+// restoreCatalog makes the image from records of shard 0.
+func restoreCatalog(state []wal.State) (*catalog.Image, error) {
+	var records []catalog.Record
+	for _, s := range state {
+		if name, ok := strings.CutPrefix(s.Key, stateCatalog); ok {
+			records = append(records, catalog.Record{Key: name, Value: s.Value})
+		}
+	}
+	return catalog.Restore(records)
 }

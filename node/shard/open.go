@@ -52,7 +52,10 @@ func (s *Set) open() error {
 	if s.wal, recovered, err = wal.Open(s.host, o); err != nil {
 		return fmt.Errorf("open the write-ahead log: %w", err)
 	}
-	s.partitions = partition.NewShared(s.host, s.o.Partitions)
+	s.prepareTasks()
+	po := s.o.Partitions
+	po.Damaged = s.suspected
+	s.partitions = partition.NewShared(s.host, po)
 	if err := s.removeStrangers(recovered); err != nil {
 		return err
 	}
@@ -126,19 +129,25 @@ func (s *Set) awaitReady() error {
 	}
 }
 
+// prepareTasks makes the queues through which shards and peers reach tasks that start later.
+func (s *Set) prepareTasks() {
+	s.checkpointerWaiter = s.host.Tasks.NewWaiter()
+	s.checkpoints = host.NewQueue[*host.Future[error]](s.host.Tasks, 1, s.checkpointerWaiter)
+	s.prepareFilling()
+}
+
 // startTasks starts what runs beside the shards.
 func (s *Set) startTasks() {
-	w := s.host.Tasks.NewWaiter()
-	s.checkpoints = host.NewQueue[*host.Future[error]](s.host.Tasks, 1, w)
 	ended := host.NewFuture[struct{}](s.host.Tasks)
 	s.ended = append(s.ended, ended)
 	s.host.Tasks.Go("checkpointer", func() {
-		s.checkpointer(w)
+		s.checkpointer(s.checkpointerWaiter)
 		ended.Set(struct{}{})
 	})
 	s.task("partitions", s.watchPartitions)
 	s.every("space", spaceEvery, s.watchSpace)
 	s.every("retention", s.o.RetentionEvery, s.retainAll)
+	s.startFilling()
 	if s.o.alone() {
 		return
 	}
@@ -228,7 +237,7 @@ func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
 	}
 	return Options{
 		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Changes: s.changes,
-		Wrote: s.wrote, Full: s.full, Fail: s.fail,
+		Wrote: s.wrote, Full: s.full, Checkpoint: s.checkpointSoon, Fill: s.fill, Fail: s.fail,
 	}
 }
 

@@ -37,6 +37,8 @@ type member struct {
 	inSync             bool
 	// filling says that some of its partitions are not whole.
 	filling bool
+	// snapshotTick is the tick when it last did not wait for a snapshot.
+	snapshotTick int
 }
 
 // lagging is an acks=all batch that is applied and waits for more durable copies than the majority.
@@ -44,6 +46,9 @@ type lagging struct {
 	index uint64
 	waiting
 }
+
+// awaitsSnapshot says that it was sent a snapshot and has not acknowledged it.
+func (m *member) awaitsSnapshot() bool { return m.state == tracker.StateSnapshot }
 
 // member finds another replica by its number.
 func (r *replica) member(replica uint64) *member {

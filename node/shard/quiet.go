@@ -3,6 +3,8 @@ package shard
 import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/node/host/mutant"
 )
 
 // restAfter is after how many idle ticks a leader lets its shard rest.
@@ -18,7 +20,7 @@ const (
 	sayWake = 3
 	// sayWhole in an answer: all partitions of the replica are whole now.
 	sayWhole = 4
-	// sayFilling in an acknowledgement: some are not.
+	// sayFilling in an acknowledgement or an answer: some are not.
 	sayFilling = 5
 )
 
@@ -29,7 +31,7 @@ func (r *replica) idle() bool {
 		return false
 	}
 	for _, m := range r.others {
-		if !m.suspected && (m.match != last || r.ticks-m.contactTick > restAfter) {
+		if !m.suspected && (m.match != last && !mutant.On("replica-rests-with-follower-behind") || r.ticks-m.contactTick > restAfter) {
 			return false
 		}
 	}
@@ -81,8 +83,8 @@ func (r *replica) hush(m *raftpb.Message) bool {
 	case own && m.GetType() == raftpb.MsgHeartbeatResp:
 		if m.GetTerm() == r.term {
 			r.wake(m)
-			if m.GetContext()[0] == sayWhole {
-				r.member(m.GetFrom()).filling = false
+			if what := m.GetContext()[0]; what == sayWhole || what == sayFilling {
+				r.member(m.GetFrom()).filling = what == sayFilling
 				r.measure()
 			}
 		}
@@ -116,9 +118,14 @@ func (r *replica) restWith(m *raftpb.Message) {
 func (r *replica) fills(partitions int) {
 	was := r.filling
 	r.filling = partitions
-	if was > 0 && partitions == 0 && !r.leading && r.leader != raft.None {
-		r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, sayWhole)
+	if (was > 0) == (partitions > 0) || r.leading || r.leader == raft.None {
+		return
 	}
+	what := byte(sayWhole)
+	if partitions > 0 {
+		what = sayFilling
+	}
+	r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, what)
 }
 
 // wake begins to tick again, because of a message if m is not nil. Unless it came from the leader, the leader is told,

@@ -47,6 +47,8 @@ type replica struct {
 	transferring bool
 	// filling is the number of partitions here that are not whole.
 	filling int
+	// arriving is a snapshot that waits for a checkpoint; nil when there is none.
+	arriving *arriving
 	// capturing is the number of checkpoints that were captured and are not durable.
 	capturing int
 	// retired says why this replica takes no part any more; empty while it does.
@@ -106,6 +108,8 @@ type held struct {
 	base int32
 	// changed says that it is in replica.changed, touched that it is in replica.touched.
 	changed, touched, gone bool
+	// missing says that it counts in replica.filling.
+	missing bool
 	lead                   appended
 }
 

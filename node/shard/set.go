@@ -52,6 +52,13 @@ type SetOptions struct {
 	RetentionEvery time.Duration
 	// ProducerExpiration is producer.id.expiration.ms; one day when 0.
 	ProducerExpiration time.Duration
+	// FillRate bounds in bytes per second how fast this node pulls from others what it lacks; 100 MiB when 0, no bound when
+	// negative.
+	FillRate int64
+	// ScrubEvery is the time between two checks of everything that is held; a day when 0, never when negative. ScrubRate
+	// bounds how many bytes a second are read for it; 8 MiB when 0, no bound when negative.
+	ScrubEvery time.Duration
+	ScrubRate  int64
 	// ReserveHigh is the free space in bytes below which produces are refused, ReserveLow that below which only what
 	// frees space is admitted. By default 1 GiB and 512 MiB, but at most a tenth and a twentieth of the disk.
 	ReserveHigh, ReserveLow int64
@@ -72,6 +79,15 @@ func (o SetOptions) withDefaults() SetOptions {
 	}
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = 30 * time.Second
+	}
+	if o.FillRate == 0 {
+		o.FillRate = 100 << 20
+	}
+	if o.ScrubEvery == 0 {
+		o.ScrubEvery = 24 * time.Hour
+	}
+	if o.ScrubRate == 0 {
+		o.ScrubRate = 8 << 20
 	}
 	if o.RetentionEvery == 0 {
 		o.RetentionEvery = 5 * time.Minute
@@ -123,7 +139,14 @@ type Set struct {
 	links   *peer.Links
 	cluster *cluster
 	beats   *host.Queue[beat]
-	ended   []*host.Future[struct{}] // of the tasks; written by OpenSet only
+	// fillers make partitions whole; doubts is what the scrub looks at first.
+	fillers     []*filler
+	fillWaiters []host.Waiter
+	doubts      *host.Queue[doubt]
+	scrubWaiter host.Waiter
+	// checkpointerWaiter is woken by checkpoints.
+	checkpointerWaiter host.Waiter
+	ended              []*host.Future[struct{}] // of the tasks; written by OpenSet only
 }
 
 // Identity is what the data directory says of itself.

@@ -44,6 +44,11 @@ type Machine interface {
 	Frees(command []byte) bool
 	// Capture returns the records that changed since the last Capture.
 	Capture() []wal.State
+	// Records returns all records, for a replica that is too far behind to apply the commands.
+	Records() []wal.State
+	// Install makes the state of such a replica what Records of another one returned. All that it had is in a checkpoint.
+	// It returns the records that differ from those of the last Capture, deleted ones too.
+	Install(records []wal.State) ([]wal.State, error)
 }
 
 // Options of one shard.
@@ -71,6 +76,10 @@ type Options struct {
 	// Full is told that requests wait because the write-ahead log is full: checkpoints must make room, and a nudge makes
 	// the shard look again. It may be nil.
 	Full func()
+	// Checkpoint asks for a checkpoint soon. It may be nil: then one comes when it comes.
+	Checkpoint func()
+	// Fill asks for a partition to be made whole: its files lack something. It must not block, and may be nil.
+	Fill func(shard *Shard, p partition.ID)
 	// Fail is called when the shard cannot go on: the node must stop. It may be called more than once.
 	Fail func(error)
 }
@@ -213,7 +222,8 @@ func (s *Shard) DeleteRecords(p partition.ID, offset int64) *Pending {
 	return s.request(&request{kind: kindLogStart, partition: p, value: offset})
 }
 
-// Adopt makes an empty partition whose first leader epoch is epoch. A partition that is here already is left alone.
+// Adopt makes an empty partition whose first leader epoch is epoch; -1 is the term of its entry, so that the leader epoch
+// is always the shard's term. A partition that is here already is left alone.
 func (s *Shard) Adopt(p partition.ID, epoch int32) *Pending {
 	return s.request(&request{kind: kindAdopt, partition: p, value: int64(epoch)})
 }
@@ -234,7 +244,8 @@ func (s *Shard) request(q *request) *Pending {
 	return q.pending
 }
 
-// lookup finds a partition that the shard serves, and its leader epoch.
+// lookup finds a partition that the shard serves, and its leader epoch. One that is not whole is not led from here, unless
+// there is nobody else: then what is there is served.
 func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
 	status := s.status.Load()
 	if !status.Serving {
@@ -243,6 +254,9 @@ func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
 	found, ok := s.places.Load().Get(key(p))
 	if !ok {
 		return nil, 0, wire.ErrUnknownTopicOrPartition
+	}
+	if len(s.members) > 1 && !found.log.Whole() {
+		return nil, 0, wire.ErrLeaderNotAvailable
 	}
 	return found.log, leaderEpoch(found.base, status.Term), wire.ErrNone
 }

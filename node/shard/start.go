@@ -78,6 +78,8 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 		return nil, fmt.Errorf("start shard %d: %w", o.ID, err)
 	}
 	r.node = node
+	r.window.snapshot = r.snapshot
+	r.countHoles()
 	h.Tasks.Go(fmt.Sprintf("shard-%d", o.ID), func() {
 		switch {
 		case r.alone():
@@ -171,7 +173,11 @@ func (r *replica) open(state []wal.State) error {
 		if err != nil {
 			return fmt.Errorf("open partition %s: %w", checkpoint.ID, err)
 		}
-		r.add(&held{id: checkpoint.ID, log: log, base: base})
+		p := &held{id: checkpoint.ID, log: log, base: base}
+		r.add(p)
+		if log.Dirty() { // a file is missing
+			r.change(p)
+		}
 	}
 	places := r.directory
 	r.places.Store(&places)

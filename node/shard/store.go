@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"encoding/binary"
 
 	"go.etcd.io/raft/v3"
@@ -20,10 +21,19 @@ func (r *replica) ready() bool {
 		r.follow(&rd)
 		// Messages for followers speak of entries that are to be stored, so these come into the window first.
 		var entries []wal.Entry
+		var state []wal.State
 		for _, m := range rd.Messages {
-			if m.GetTo() == raft.LocalAppendThread {
-				entries = r.enter(m.GetEntries())
+			if m.GetTo() != raft.LocalAppendThread {
+				continue
 			}
+			if !raft.IsEmptySnap(m.GetSnapshot()) {
+				var err error
+				if state, err = r.installSnapshot(m.GetSnapshot()); err != nil {
+					r.fail(fmt.Errorf("install a snapshot: %w", err))
+					return true
+				}
+			}
+			entries = r.enter(m.GetEntries())
 		}
 		if len(rd.ReadStates) > 0 {
 			r.confirm(rd.ReadStates)
@@ -31,7 +41,7 @@ func (r *replica) ready() bool {
 		for _, m := range rd.Messages {
 			switch m.GetTo() {
 			case raft.LocalAppendThread:
-				r.store(m, entries)
+				r.store(m, entries, state)
 			case raft.LocalApplyThread:
 				r.apply(m.GetEntries())
 				r.deliver(m.GetResponses())
@@ -77,7 +87,7 @@ func (r *replica) stepDown() {
 	r.serving, r.transferring = false, false
 	r.abandonLagging()
 	for _, p := range r.order {
-		if p != nil && !mutant.On("shard-appended-survives-step-down") {
+		if p != nil && !mutant.On("replica-appended-survives-step-down") {
 			p.lead = appended{settings: p.lead.settings}
 		}
 	}
@@ -91,15 +101,16 @@ type stored struct {
 	err  error
 }
 
-// store appends entries, which are in the window already, and hard state to the write-ahead log.
-func (r *replica) store(m *raftpb.Message, entries []wal.Entry) {
+// store appends entries, which are in the window already, and hard state to the write-ahead log, with the records of a
+// snapshot, if there is one, in whose place the log goes on.
+func (r *replica) store(m *raftpb.Message, entries []wal.Entry, state []wal.State) {
 	hard := r.window.hard
 	if m.GetTerm() != 0 || m.GetVote() != 0 || m.GetCommit() != 0 {
 		hard = wal.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}
 	}
 	voted := hard.Term != r.window.hard.Term || hard.Vote != r.window.hard.Vote
 	r.window.hard = hard
-	if len(entries) == 0 && !voted {
+	if len(entries) == 0 && !voted && len(state) == 0 {
 		// A new commit index need not be durable: it goes with the next append. Responses wait for the appends before.
 		if n := len(r.storing); n > 0 {
 			r.storing[n-1].then = append(r.storing[n-1].then, m.GetResponses()...)
@@ -109,6 +120,10 @@ func (r *replica) store(m *raftpb.Message, entries []wal.Entry) {
 		return
 	}
 	s := &stored{entries: entries, then: m.GetResponses()}
+	if voted && mutant.On("replica-vote-before-synced") || !r.leading && mutant.On("replica-ack-before-synced") {
+		r.deliver(s.then)
+		s.then = nil
+	}
 	r.storing = append(r.storing, s)
 	if r.o.Wrote != nil {
 		n := 0
@@ -124,7 +139,9 @@ func (r *replica) store(m *raftpb.Message, entries []wal.Entry) {
 		s.err = err
 		r.inbox.Post(s)
 	}
-	if !r.wal.Submit(wal.Append{Shard: r.id, HardState: &hard, Entries: s.entries, Done: done}) {
+	if !r.wal.Submit(wal.Append{
+		Shard: r.id, HardState: &hard, Entries: s.entries, State: state, Compact: m.GetSnapshot().GetMetadata().GetIndex(), Done: done,
+	}) {
 		r.fail(wal.ErrClosed)
 	}
 }
@@ -182,6 +199,9 @@ func (s *stored) happen(r *replica) {
 	r.storing[0] = nil
 	r.storing = r.storing[1:]
 	r.durable(s)
+	if r.serving && mutant.On("replica-visible-before-commit") {
+		r.applyEarly(s.entries)
+	}
 	r.deliver(s.then)
 }
 
@@ -199,7 +219,8 @@ func (r *replica) durable(s *stored) {
 		slot.at = e.At
 		kept := slot.waits[:0]
 		for _, w := range slot.waits {
-			if w.acks == 1 || mutant.On("shard-ack-before-durable") && w.acks == -1 && w.batch {
+			if w.acks == 1 || w.acks == -1 && w.batch &&
+				(mutant.On("shard-ack-before-durable") || mutant.On("replica-answered-before-majority")) {
 				w.pending.Set(w.result)
 			} else {
 				kept = append(kept, w)
@@ -246,7 +267,13 @@ func (r *replica) send(m *raftpb.Message) {
 			r.reads.sent = max(r.reads.sent, binary.LittleEndian.Uint64(c))
 		}
 	}
-	if !r.o.Peers.Send(r.id, r.nodeOf(m.GetTo()), m, carried) && m.GetType() == raftpb.MsgApp {
+	if r.o.Peers.Send(r.id, r.nodeOf(m.GetTo()), m, carried) {
+		return
+	}
+	switch m.GetType() {
+	case raftpb.MsgApp:
 		r.node.ReportUnreachable(m.GetTo())
+	case raftpb.MsgSnap:
+		r.node.ReportSnapshot(m.GetTo(), raft.SnapshotFailure)
 	}
 }
