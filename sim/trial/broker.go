@@ -70,6 +70,9 @@ func (b *broker) end(err error) {
 	b.node.Crash(sim.Kill)
 }
 
+// up says whether the broker serves clients.
+func (b *broker) up() bool { return b.node.Running() && b.running != nil }
+
 // state describes the broker for reports.
 func (b *broker) state() string {
 	s := b.node.Name()

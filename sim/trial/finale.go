@@ -70,8 +70,18 @@ func (t *trial) readEverything(when string) bool {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.gone)) {
-		if err := c.Refresh(name); !client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
-			t.failf("%s: metadata of the deleted topic %s: %v", when, name, err)
+		err := c.Retry(deadline, func() error {
+			err := c.Refresh(name)
+			switch {
+			case client.IsCode(err, wire.ErrUnknownTopicOrPartition):
+				return nil
+			case err == nil:
+				t.failf("%s: the deleted topic %s is in the metadata", when, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.failf("%s: metadata of the deleted topic %s: %w", when, name, err)
 		}
 	}
 	r.readAll(t.partitions())

@@ -17,7 +17,7 @@ func (t *trial) liveness() bool {
 	c := t.newClient("liveness", ActorPlan{})
 	defer c.Close()
 	deadline := t.host.Clock.Now().Add(convergence)
-	up := func() bool { return !slices.ContainsFunc(t.whole(), func(b *broker) bool { return b.running == nil }) }
+	up := func() bool { return !slices.ContainsFunc(t.whole(), func(b *broker) bool { return !b.up() }) }
 	for !up() {
 		if t.host.Clock.Now() > deadline {
 			t.failf("liveness: not every broker has come up %v after the healing", convergence)
