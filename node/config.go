@@ -62,6 +62,12 @@ type Config struct {
 	// RetentionInterval is how often retention and the age of segments are looked at; default is Kafka's
 	// log.retention.check.interval.ms.
 	RetentionInterval time.Duration
+	// FillRate bounds in bytes a second what this node pulls from its peers to become whole; negative is no bound.
+	FillRate int64
+	// ScrubInterval is the time between two checks of everything that is held, ScrubRate how many bytes a second are read
+	// for it. Negative: never, and no bound.
+	ScrubInterval time.Duration
+	ScrubRate     int64
 	// ReserveHigh and ReserveLow are free bytes of the file system below which produces, and everything but what
 	// frees space, are refused.
 	ReserveHigh, ReserveLow int64

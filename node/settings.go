@@ -153,6 +153,7 @@ func (b *Broker) setOptions() shard.SetOptions {
 		RetentionEvery:     c.RetentionInterval,
 		ProducerExpiration: time.Duration(static.Int("producer.id.expiration.ms")) * time.Millisecond,
 		ReserveHigh:        c.ReserveHigh, ReserveLow: c.ReserveLow,
+		FillRate: c.FillRate, ScrubEvery: c.ScrubInterval, ScrubRate: c.ScrubRate,
 		PeerListen: c.PeerListen, Secret: c.Secret, Cancel: c.Cancel,
 		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,
 		PreferredEvery: time.Duration(static.Int("leader.imbalance.check.interval.seconds")) * time.Second,
