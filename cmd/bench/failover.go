@@ -71,6 +71,7 @@ func runFailover(ctx context.Context, args []string) error {
 	flags.IntVar(&f.size, "size", 1024, "bytes of a record")
 	flags.DurationVar(&f.patience, "patience", 500*time.Millisecond, "how long the client waits for an answer before it asks elsewhere")
 	parent := flags.String("dir", "", "where the brokers keep their data meanwhile (default the temporary directory)")
+	keep := flags.Bool("keep", false, "leave data and logs there")
 	flags.Parse(args) //nolint:errcheck // it exits
 	f.hows = strings.Split(*hows, ",")
 	for _, h := range f.hows {
@@ -82,7 +83,11 @@ func runFailover(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	if *keep {
+		progress("everything in %s", dir)
+	} else {
+		defer os.RemoveAll(dir)
+	}
 	if f.cluster, err = broker.ChooseCluster(ctx, *what, dir, *nodes, nil); err != nil {
 		return err
 	}
@@ -132,11 +137,10 @@ func (f *failover) series(ctx context.Context, how string) error {
 	var gaps []float64
 	lost, doubled := 0, 0
 	for i := range f.times {
-		s, err := f.awaitWhole(ctx)
-		if err != nil {
+		if _, err := f.awaitWhole(ctx); err != nil {
 			return err
 		}
-		t := &strike{failover: f, how: how, number: i, victim: f.cluster.Nodes[s-1]}
+		t := &strike{failover: f, how: how, number: i}
 		if err := t.run(ctx); err != nil {
 			return err
 		}

@@ -25,8 +25,8 @@ type strike struct {
 	*failover
 	how    string
 	number int
-	victim *broker.Broker
 
+	victim        *broker.Broker // the leader at the moment of the blow
 	mu            sync.Mutex
 	acked         map[uint64]bool
 	failed        error
@@ -117,6 +117,12 @@ func (s *strike) befall(ctx context.Context) error {
 	if err := sleep(ctx, calmBefore); err != nil {
 		return err
 	}
+	// Leadership may have gone back to the preferred leader by now.
+	leader, err := s.awaitWhole(ctx)
+	if err != nil {
+		return err
+	}
+	s.victim = s.cluster.Nodes[leader-1]
 	s.mu.Lock()
 	s.struck = time.Now()
 	s.mu.Unlock()
