@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"millrace/node/host"
+	"millrace/node/host/machine"
 )
 
 // freeAddresses are n addresses of this machine that were free just now.
@@ -128,7 +129,10 @@ func (s *sink) Down(int32)                                              {}
 
 // pair is two nodes that see each other.
 func pair(b *testing.B) (h host.Host, from *Links, to *sink) {
-	h = newHost(b)
+	h, _, err := machine.New(machine.Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
 	addresses := freeAddresses(b, h, 2)
 	var links [2]*Links
 	var sinks [2]*sink

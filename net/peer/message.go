@@ -132,6 +132,7 @@ type decoded struct {
 	kind                                                     raftpb.MessageType
 	to, from, term, logTerm, index, commit, rejectHint, vote uint64
 	reject                                                   bool
+	one                                                      [1]*raftpb.Entry // room for the usual number
 }
 
 func (d *decoded) message() *raftpb.Message {
@@ -208,6 +209,7 @@ func decodeMessage(b []byte) (Message, error) {
 	}
 	m.Raft = d.message()
 	m.Raft.Context = clone(c.take(size))
+	m.Raft.Entries = d.one[:0]
 	c.entries(&m, int(entries))
 	if flags&flagSnapshot != 0 {
 		m.Raft.Snapshot = c.snapshot()
@@ -221,10 +223,11 @@ func decodeMessage(b []byte) (Message, error) {
 // entries reads n entries; those of a MsgApp must follow its index. Their data goes into one piece of memory.
 func (c *cursor) entries(m *Message, n int) {
 	if n == 0 {
+		m.Raft.Entries = nil
 		return
 	}
 	all := make([]decodedEntry, n)
-	m.Raft.Entries = make([]*raftpb.Entry, n)
+	m.Raft.Entries = append(m.Raft.Entries, make([]*raftpb.Entry, n)...)
 	m.Payloads = make([]Payload, n)
 	data := make([]byte, 0, len(c.b)-n*entrySize)
 	for i := range all {
@@ -292,21 +295,36 @@ func clone(b []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
+// carried is what the fields of a Payload that was received point to.
+type carried struct {
+	part [1][]byte
+	sum  [1]uint32
+	hold [1]*host.Buffer
+}
+
 // cut gives the payloads of a message their bytes, which lie one after the other in hold from at on, and returns where
 // they end. sum is the CRC32C of what lies before; that of the end is returned, too.
 func (m *Message) cut(hold *host.Buffer, at int, sum uint32) (int, uint32, error) {
+	var all []carried
 	for i := range m.Payloads {
 		p := &m.Payloads[i]
 		if p.Size == 0 {
 			continue
 		}
+		if all == nil {
+			all = make([]carried, len(m.Payloads)-i)
+		}
+		c := &all[0]
+		all = all[1:]
 		if hold == nil || p.Size > len(hold.Bytes())-at {
 			return 0, 0, fmt.Errorf("%w: a payload of %d bytes is not in its frame", errMalformed, p.Size)
 		}
 		part := hold.Bytes()[at : at+p.Size : at+p.Size]
-		p.Parts, p.Holds = [][]byte{part}, []*host.Buffer{hold}
+		c.part[0], c.hold[0] = part, hold
+		p.Parts, p.Holds = c.part[:], c.hold[:]
 		if len(part) >= joinFrom {
-			p.Sums = []uint32{checksum(0, part)}
+			c.sum[0] = checksum(0, part)
+			p.Sums = c.sum[:]
 		}
 		sum = extend(sum, part, p.Sums, 0)
 		at += p.Size
