@@ -340,7 +340,7 @@ func (r *reconciler) advanceStep(s *step) bool {
 	if s.drop {
 		s.pending = s.shard.Drop(s.partition)
 	} else {
-		s.pending = s.shard.Adopt(s.partition, 0)
+		s.pending = s.shard.Adopt(s.partition, -1)
 	}
 	s.pending.Watch(r.waiter)
 	return false

@@ -58,8 +58,8 @@ func TestProduceRestartRecover(t *testing.T) {
 			}
 		}
 		at, _ := s.Lookup(topic.ID, 1)
-		if at.LeaderEpoch != int32(life) {
-			t.Errorf("leader epoch %d in life %d", at.LeaderEpoch, life)
+		if at.LeaderEpoch != int32(at.Shard.Status().Term) || at.LeaderEpoch != int32(life+2) {
+			t.Errorf("leader epoch %d in term %d", at.LeaderEpoch, at.Shard.Status().Term)
 		}
 		if life == 2 {
 			err = s.abandon() // without a checkpoint
