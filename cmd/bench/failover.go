@@ -144,8 +144,8 @@ func (f *failover) series(ctx context.Context, how string) error {
 		if err := t.run(ctx); err != nil {
 			return err
 		}
-		progress("%s, %s %d of %d: longest gap %d ms after it (%d ms before), %d acknowledged, %d lost, %d doubled", t.victim.Name, how, i+1,
-			f.times, t.after.Milliseconds(), t.before.Milliseconds(), len(t.acked), t.lost, t.doubled)
+		progress("%s, %s %d of %d: longest gap %d ms, from %d ms after it on (%d ms before), %d acknowledged, %d lost, %d doubled", t.victim.Name,
+			how, i+1, f.times, t.after.Milliseconds(), t.gapFrom.Sub(t.struck).Milliseconds(), t.before.Milliseconds(), len(t.acked), t.lost, t.doubled)
 		gaps = append(gaps, float64(t.after.Milliseconds()))
 		lost, doubled = lost+t.lost, doubled+t.doubled
 	}

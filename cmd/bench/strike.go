@@ -33,6 +33,7 @@ type strike struct {
 	struck        time.Time
 	lastAck       time.Time
 	before, after time.Duration // longest gaps between acknowledgements
+	gapFrom       time.Time     // when the longest one began
 	lost, doubled int
 }
 
@@ -107,7 +108,9 @@ func (s *strike) took(id uint64, err error) {
 		if !s.struck.IsZero() {
 			longest = &s.after
 		}
-		*longest = max(*longest, now.Sub(s.lastAck))
+		if gap := now.Sub(s.lastAck); gap > *longest {
+			*longest, s.gapFrom = gap, s.lastAck
+		}
 	}
 	s.lastAck = now
 }
