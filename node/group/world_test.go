@@ -20,6 +20,8 @@ type world struct {
 	hold   bool     // appends stay open until told otherwise
 	tag    uint64
 	asked  map[uint64]Request // without an answer
+	// cluster is what a coordinator is told after a crash; nil: nothing.
+	cluster Cluster
 	// seen is called with each reply, in order.
 	seen func(tag uint64, r Request, answer Response)
 }
@@ -108,6 +110,9 @@ func (w *world) restart() error {
 		return err
 	}
 	w.c = c
+	if w.cluster != nil {
+		w.c.SetCluster(w.cluster, true)
+	}
 	w.handle(w.c.Elect(w.time()))
 	return nil
 }
@@ -127,6 +132,9 @@ func printImage(im *image) string {
 	var b strings.Builder
 	for _, id := range im.groupIDs() {
 		fmt.Fprintf(&b, "group %q %x\n", id, im.groups[id])
+		if g := im.consumers[id]; g != nil {
+			b.WriteString(printConsumer(g))
+		}
 		for _, k := range im.offsets.keys(id) {
 			v, _ := im.offsets.get(k)
 			fmt.Fprintf(&b, "  %+v %+v\n", k, v)
