@@ -115,9 +115,10 @@ func (b *Buffer) Release() {
 	p, mem := b.pool, b.mem
 	b.mem, b.data = nil, nil
 	p.out.Add(-int64(len(mem)))
-	if p.poison {
-		for i := range mem {
-			mem[i] = 0xdb
+	if p.poison && len(mem) > 0 {
+		mem[0] = 0xdb
+		for n := 1; n < len(mem); n *= 2 {
+			copy(mem[n:], mem[:n])
 		}
 	}
 	if b.class > largestClass {
