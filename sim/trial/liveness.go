@@ -29,6 +29,10 @@ func (t *trial) liveness() bool {
 	if !t.everyPartitionTakes(c) {
 		return false
 	}
+	// Whoever has a damaged block must find it, which takes a scrub, and mend it.
+	if slices.ContainsFunc(t.whole(), func(b *broker) bool { return b.node.Damaged() > 0 }) {
+		t.host.Clock.Sleep(2*t.plan.Broker.ScrubInterval + convergence/2)
+	}
 	for _, b := range t.whole() {
 		why := ""
 		for why = t.unwhole(b); why != ""; why = t.unwhole(b) {

@@ -188,6 +188,10 @@ type BrokerPlan struct {
 	RetentionInterval                        time.Duration
 	ReserveHigh, ReserveLow                  int64
 	OffsetsPartitions                        int
+	FillRate, ScrubRate                      int64         `json:",omitempty"`
+	ScrubInterval                            time.Duration `json:",omitempty"`
+	// SessionTimeout and PreferredInterval are broker.session.timeout.ms and leader.imbalance.check.interval.seconds.
+	SessionTimeout, PreferredInterval time.Duration `json:",omitempty"`
 }
 
 // config is what a broker of some is started with.
@@ -202,6 +206,9 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 	if nodes > 1 {
 		c.Secret = []byte("a secret of the trial")
 		c.Properties["offsets.topic.replication.factor"] = "3"
+		c.Properties["broker.session.timeout.ms"] = fmt.Sprint(b.SessionTimeout.Milliseconds())
+		c.Properties["leader.imbalance.check.interval.seconds"] = fmt.Sprint(int(b.PreferredInterval.Seconds()))
+		c.FillRate, c.ScrubRate, c.ScrubInterval = b.FillRate, b.ScrubRate, b.ScrubInterval
 		for i := range nodes {
 			c.Peers = append(c.Peers, node.Peer{Node: int32(i + 1), Addr: fmt.Sprintf("n%d:9093", i+1)})
 		}

@@ -88,7 +88,7 @@ func (l *partitionLog) compare(all []replica) error {
 // segments reads the batches in the segments of one of the node's directories. What does not check is left out on a node
 // whose disk was damaged.
 func (b *broker) segments(dir string) (r replica, there bool, err error) {
-	r = replica{node: b.node.Name(), damaged: b.node.Damaged() > 0}
+	r = replica{node: b.node.Name(), damaged: b.node.Damaged() > 0 && b.trial.damagesLog()}
 	var names []string
 	for _, name := range b.node.Files() {
 		if strings.Contains(name, dir+"/") && isSegment(name) {
