@@ -125,7 +125,7 @@ func (r *replica) refuse(q *request) (Result, bool) {
 
 // leads returns the appended state of a partition in the present term.
 func (r *replica) leads(p *held) *appended {
-	if p.lead.term != r.term {
+	if p.lead.term != r.term && (p.lead.term == 0 || !mutant.On("replica-appended-survives-step-down")) {
 		p.lead = appended{term: r.term, next: p.log.End(), tail: p.log.Tail(), settings: p.lead.settings}
 	}
 	return &p.lead
@@ -167,7 +167,11 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		undo.undo, undo.sequenced = lead.producers.Update(sequence, base, b.MaxTimestamp, wall), true
 	}
 	r.admission.admitted = append(r.admission.admitted, undo)
-	batch.StampOffset(b.Bytes, base, leaderEpoch(p.base, r.term))
+	epoch := leaderEpoch(p.base, r.term)
+	if mutant.On("replica-epoch-of-last-term") {
+		epoch--
+	}
+	batch.StampOffset(b.Bytes, base, epoch)
 	rec := record{
 		kind: kindBatch, partition: q.partition, roll: roll, baseOffset: base, count: b.LastOffsetDelta + 1, bytes: len(b.Bytes),
 		crc: b.CRC, producerID: b.ProducerID, producerEpoch: b.ProducerEpoch, baseSequence: b.BaseSequence,

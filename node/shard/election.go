@@ -18,8 +18,10 @@ const (
 
 // seeking are campaigns out of turn: after the leader's node was suspected, and of the preferred leader of a new shard.
 type seeking struct {
-	// left is how many attempts there are to come, in the ticks until the next.
+	// left is how many attempts there are to come, in the ticks until the next. soon says that no rank waits: the others
+	// may only just start.
 	left, in int
+	soon     bool
 }
 
 // tick is a tick of raft's clock.
@@ -62,6 +64,12 @@ func (tick) happen(r *replica) {
 func (r *replica) seek() {
 	if r.leader != raft.None {
 		r.seeking = seeking{}
+		return
+	}
+	if r.seeking.soon && r.node.BasicStatus().RaftState != raft.StateCandidate {
+		r.seeking.left--
+		r.seeking.in = 1
+		_ = r.node.Campaign()
 		return
 	}
 	r.seeking.left--

@@ -13,14 +13,18 @@ import (
 func TestMutantsAreFound(t *testing.T) {
 	const seeds = 300
 	for _, m := range mutant.All() {
-		if !strings.HasPrefix(m.Name, "shard-") {
+		run := runLife
+		switch {
+		case strings.HasPrefix(m.Name, "replica-"):
+			run = func(seed uint64) error { return runGroup(seed, nil) }
+		case !strings.HasPrefix(m.Name, "shard-"):
 			continue
 		}
 		t.Run(m.Name, func(t *testing.T) {
 			mutant.Enable(m.Name)
 			defer mutant.Enable("")
 			for seed := range uint64(seeds) {
-				if err := runLife(seed); err != nil {
+				if err := run(seed); err != nil {
 					t.Logf("found by seed %d: %.300v", seed, err)
 					return
 				}

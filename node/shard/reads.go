@@ -54,7 +54,7 @@ func (r *replica) fly() bool {
 	}
 	f := &readFlight{requests: r.reads.asked}
 	r.reads.asked = nil
-	if mutant.On("shard-stale-leader-answers-reads") && r.leading {
+	if mutant.On("replica-stale-leader-answers-reads") && r.leading {
 		answerAll(f.requests, Result{})
 		return true
 	}

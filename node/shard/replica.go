@@ -110,7 +110,7 @@ type held struct {
 	changed, touched, gone bool
 	// missing says that it counts in replica.filling.
 	missing bool
-	lead                   appended
+	lead    appended
 }
 
 // request asks for one record in an entry. pending is nil when nobody waits.

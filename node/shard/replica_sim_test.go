@@ -21,6 +21,8 @@ type groupLife struct {
 	// acked is the number of values of partition 0 that were acknowledged; taken says that a node's producer is at work.
 	acked int
 	taken *groupNode
+	// newest is the newest leader epoch that the producer knows.
+	newest int32
 	// plain is what was acknowledged of partition 1, by offset; refusals are the values that were refused for good.
 	plain    map[int64]string
 	refusals map[string]wire.ErrorCode
@@ -105,7 +107,7 @@ func (l *groupLife) faults(d *sim.Draws) {
 	}
 	n := l.nodes[d.Below(int64(len(l.nodes)))]
 	for_ := time.Duration(d.Skewed(int64(50*time.Millisecond), int64(3*time.Second)))
-	switch d.Below(9) {
+	switch d.Below(12) {
 	case 0, 1:
 		l.kill(n, sim.Kill, for_)
 	case 2:
@@ -118,8 +120,8 @@ func (l *groupLife) faults(d *sim.Draws) {
 		l.cut[n.index][other.index] = n != other
 		l.world.After(for_, func() { l.cut[n.index][other.index] = false })
 	case 5:
-		l.lost, l.doubled = 0.2, 0.1
-		l.world.After(for_, func() { l.lost, l.doubled = 0.01, 0.01 })
+		l.lost, l.doubled, l.stripped = 0.2, 0.1, 0.1
+		l.world.After(for_, func() { l.lost, l.doubled, l.stripped = 0.01, 0.01, 0 })
 	case 6:
 		l.slow = 300 * time.Millisecond
 		l.world.After(for_, func() { l.slow = 5 * time.Millisecond })
@@ -128,7 +130,25 @@ func (l *groupLife) faults(d *sim.Draws) {
 			to := int32(d.Between(-1, int64(len(l.nodes))))
 			leader.tell("transfer", func(s *Shard) { s.Transfer(to) })
 		}
-	case 8:
+	case 8: // two that do not see each other, and a third that may forget
+		other := l.nodes[(n.index+1)%len(l.nodes)]
+		l.cut[n.index][other.index], l.cut[other.index][n.index] = true, true
+		l.world.After(for_, func() { l.cut[n.index][other.index], l.cut[other.index][n.index] = false, false })
+		l.strike(l.nodes[(n.index+2)%len(l.nodes)], d)
+	case 9:
+		if leader := l.leader(); leader != nil {
+			l.kill(leader, sim.Kill, for_)
+			l.strike(l.nodes[(leader.index+1)%len(l.nodes)], d)
+			if third := l.nodes[(leader.index+2)%len(l.nodes)]; d.Chance(0.5) {
+				l.world.After(time.Duration(d.Between(int64(20*time.Millisecond), int64(500*time.Millisecond))), func() { l.isolate(third, true) })
+				l.world.After(2*time.Second, func() { l.isolate(third, false) })
+			}
+		}
+	case 10:
+		if leader := l.leader(); leader != nil {
+			leader.node.Pause(for_)
+		}
+	case 11:
 		if leader := l.leader(); leader != nil {
 			l.kill(leader, sim.Power, for_)
 		}
@@ -136,14 +156,32 @@ func (l *groupLife) faults(d *sim.Draws) {
 	l.world.After(time.Duration(d.Skewed(int64(20*time.Millisecond), int64(2*time.Second))), func() { l.faults(d) })
 }
 
+// strike ends a node in the middle of one of its next writes, for a moment.
+func (l *groupLife) strike(n *groupNode, d *sim.Draws) {
+	n.node.Arm(sim.CrashPoint{Point: sim.PointWrite, Count: 1 + d.Uint64()%4, How: sim.Power})
+	l.world.After(time.Duration(d.Between(int64(10*time.Millisecond), int64(500*time.Millisecond))), func() {
+		n.node.Disarm()
+		if !n.node.Running() && n.shard != nil {
+			l.ended(n)
+			n.boot()
+		}
+	})
+}
+
+// ended notes that a node's process has ended.
+func (l *groupLife) ended(n *groupNode) {
+	n.shard = nil
+	if l.taken == n {
+		l.taken = nil
+	}
+}
+
 func (l *groupLife) kill(n *groupNode, how sim.End, after time.Duration) {
 	if n.shard == nil {
 		return
 	}
-	if l.taken == n {
-		l.taken = nil
-	}
 	n.crash(how)
+	l.ended(n)
 	l.world.After(after, func() {
 		if !n.node.Running() {
 			n.boot()
@@ -182,6 +220,11 @@ func (l *groupLife) checkAll() error {
 			return fmt.Errorf("offset %d of partition 0 holds the value %s", i, n)
 		}
 	}
+	for offset, v := range l.truth[0] {
+		if told, ok := l.told[int64(offset)]; ok && v.epoch < told {
+			return fmt.Errorf("offset %d has epoch %d, but was sent in epoch %d", offset, v.epoch, told)
+		}
+	}
 	there := map[string]int{}
 	for offset, v := range l.truth[1] {
 		if code, ok := l.refusals[v.value]; ok {
@@ -212,10 +255,11 @@ func (l *groupLife) produce(n *groupNode, h host.Host, s *Shard) {
 	id := groupPartition(0)
 	for !l.calm {
 		h.Clock.Sleep(time.Duration(1+h.Random.Uint64("test-pause")%30) * time.Millisecond)
-		if _, _, code := s.lookup(id); code != wire.ErrNone || l.taken != nil {
-			continue
+		_, epoch, code := s.lookup(id)
+		if code != wire.ErrNone || l.taken != nil || epoch < l.newest {
+			continue // a client that knows a newer leader does not go back
 		}
-		l.taken = n
+		l.taken, l.newest = n, epoch
 		if err := l.pipeline(h, s, id); err != nil {
 			l.fail("node %d: produce: %w", n.index+1, err)
 		}
@@ -238,6 +282,9 @@ func (l *groupLife) pipeline(h host.Host, s *Shard, id partition.ID) error {
 		b, err := newBatch(sequenced{id: 7, first: int32(f.first)}, values...)
 		if err != nil {
 			return err
+		}
+		if _, told := l.told[int64(f.first)]; !told {
+			_, l.told[int64(f.first)], _ = s.lookup(id)
 		}
 		f.pending = s.Append(id, b, nil, -1)
 		flying = append(flying, f)

@@ -24,13 +24,16 @@ type group struct {
 	members []Member
 	nodes   []*groupNode
 	o       groupOptions
-	// lost and doubled are the probabilities of a message, slow is the longest delay.
-	lost, doubled float64
-	slow          time.Duration
+	// lost and doubled are the probabilities of a message, stripped that one with entries loses their payloads, slow is
+	// the longest delay.
+	lost, doubled, stripped float64
+	slow                    time.Duration
 	// cut[a][b] says that nothing comes from a to b.
 	cut [][]bool
 	// truth is what was ever visible anywhere, by partition and offset.
 	truth [groupPartitions][]visible
+	// told are the leader epochs that were known when a batch of partition 0 was sent first, by its first offset.
+	told map[int64]int32
 	// served is the node that served in a term.
 	served map[uint64]int
 	// clients start a node's clients.
@@ -77,7 +80,7 @@ func groupPartition(i int) partition.ID { return partition.ID{Topic: [16]byte{7}
 func newGroup(seed uint64, n int, o groupOptions, so sim.Options) *group {
 	w := sim.New(seed, so)
 	g := &group{
-		world: w, draws: w.Draws("group"), o: o, served: map[uint64]int{}, sent: map[raftpb.MessageType]int{},
+		world: w, draws: w.Draws("group"), o: o, served: map[uint64]int{}, told: map[int64]int32{}, sent: map[raftpb.MessageType]int{},
 		slow: 2 * time.Millisecond,
 	}
 	for i := range n {
@@ -98,7 +101,7 @@ func (g *group) detect() {
 			if a == b || a.shard == nil {
 				continue
 			}
-			if b.shard != nil && !g.cut[a.index][b.index] && !g.cut[b.index][a.index] {
+			if b.shard != nil && !b.node.Paused() && !g.cut[a.index][b.index] && !g.cut[b.index][a.index] {
 				a.reached[b.index] = g.world.Now()
 				if a.suspected[b.index] {
 					a.suspected[b.index] = false
@@ -368,7 +371,7 @@ func (g *group) isolate(n *groupNode, cut bool) {
 
 // heal ends all faults of the network.
 func (g *group) heal() {
-	g.lost, g.doubled, g.slow = 0, 0, 2*time.Millisecond
+	g.lost, g.doubled, g.stripped, g.slow = 0, 0, 0, 2*time.Millisecond
 	for i := range g.cut {
 		clear(g.cut[i])
 	}
@@ -423,6 +426,9 @@ func (g *group) carry(from, to *groupNode, m *raftpb.Message, bytes [][]byte) {
 		times = 2
 	}
 	for range times {
+		if len(bytes) > 0 && g.draws.Chance(g.stripped) {
+			bytes = make([][]byte, len(bytes))
+		}
 		delay := time.Duration(g.draws.Skewed(int64(50*time.Microsecond), int64(g.slow)))
 		if g.draws.Chance(g.lost) {
 			continue

@@ -85,7 +85,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 		case r.alone():
 			_ = r.node.Campaign() // a lone voter wins
 		case created && o.Preferred:
-			r.seeking = seeking{left: mostSeeks}
+			r.seeking = seeking{left: mostSeeks, soon: true}
 			r.seek()
 		}
 		r.turn()

@@ -1,8 +1,8 @@
 package shard
 
 import (
-	"fmt"
 	"encoding/binary"
+	"fmt"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
