@@ -19,7 +19,10 @@ type alteration struct {
 // alter changes the configs of one resource, or with validate only says whether it would. full replaces everything that
 // was set.
 func (b *Broker) alter(c *call, kind int8, name string, full bool, changes []alteration, validate bool) (wire.ErrorCode, string) {
-	image := b.set.Catalog()
+	image, failed := c.decidingCatalog(c.changeDeadline(0))
+	if failed.Error != wire.ErrNone {
+		return failed.Error, failed.Message
+	}
 	if code, why := b.checkResource(image, catalog.ResourceType(kind), name); code != wire.ErrNone {
 		return code, why
 	}

@@ -56,6 +56,7 @@ type producing struct {
 	parts    []produced // in the order of the request
 	topics   []wire.ProduceResponseTopicProduceResponse
 	leaders  leaders
+	leaderBy host.Instant // until when the answer waits for new leaders; 0: nobody has asked yet
 }
 
 // produced is one partition of the request: refused, or pending.
@@ -243,9 +244,11 @@ func (p *producing) describe(part *produced, a *wire.ProduceResponsePartitionPro
 		})
 	}
 	if part.code == wire.ErrNotLeaderOrFollower && p.call.Version >= 10 {
-		b := p.call.broker
-		image := b.set.Catalog()
-		l := b.leadership(b.present(image), part.topic, int(part.index))
+		if p.leaderBy == 0 {
+			p.leaderBy = p.call.now().Add(findLeader)
+		}
+		image := p.call.broker.set.Catalog()
+		l := p.call.awaitLeader(image, part.topic, int(part.index), p.leaderBy)
 		if p.leaders.add(p.call, image, l.leader) {
 			a.CurrentLeader = wire.ProduceResponseLeaderIdAndEpoch{LeaderId: l.leader, LeaderEpoch: l.epoch}
 		}

@@ -115,6 +115,7 @@ type fetchRun struct {
 	bytes              int64
 	confirming         confirmations
 	leaders            leaders
+	leaderBy           host.Instant // as in producing
 }
 
 // fetchItem is a partition of a fetch with what was found in it so far.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -15,6 +16,9 @@ import (
 // that do not exist are refused, the others stored.
 func (b *Broker) offsetCommit(c *call, q *wire.OffsetCommitRequest) wire.Message {
 	image := b.set.Catalog()
+	if slices.ContainsFunc(q.Topics, func(t wire.OffsetCommitRequestTopic) bool { _, ok := c.commitTopic(image, &t); return !ok }) {
+		image = c.newestCatalog() // it may have been made a moment ago
+	}
 	r := &group.OffsetCommitRequest{
 		GroupID:         q.GroupId,
 		Generation:      q.GenerationIdOrMemberEpoch,

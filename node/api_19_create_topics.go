@@ -21,6 +21,7 @@ func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message
 		mentions[q.Topics[i].Name]++
 	}
 	deadline := c.changeDeadline(q.TimeoutMs)
+	image, failed := c.decidingCatalog(deadline)
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		r := wire.NewCreateTopicsResponseCreatableTopicResult()
@@ -31,8 +32,10 @@ func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message
 			mentions[t.Name] = -1
 		} else if n < 0 {
 			continue // refused once
+		} else if failed.Error != wire.ErrNone {
+			r.ErrorCode, r.ErrorMessage = failed.Error, text(failed.Message)
 		} else {
-			b.createOne(t, q.ValidateOnly, deadline, &r)
+			b.createOne(image, t, q.ValidateOnly, deadline, &r)
 		}
 		a.Topics = append(a.Topics, r)
 	}
@@ -40,10 +43,9 @@ func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message
 }
 
 // createOne makes one topic, or only validates it.
-func (b *Broker) createOne(t *wire.CreateTopicsRequestCreatableTopic, validate bool, deadline host.Instant,
+func (b *Broker) createOne(image *catalog.Image, t *wire.CreateTopicsRequestCreatableTopic, validate bool, deadline host.Instant,
 	r *wire.CreateTopicsResponseCreatableTopicResult,
 ) {
-	image := b.set.Catalog()
 	command, refused := b.checkCreate(image, t)
 	if refused.Error == wire.ErrNone {
 		if validate {

@@ -16,9 +16,12 @@ func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message
 		wanted = append(wanted, wire.DeleteTopicsRequestDeleteTopicState{Name: &q.TopicNames[i]})
 	}
 	a := wire.NewDeleteTopicsResponse()
-	image := b.set.Catalog()
-	double := doubleTopics(image, wanted)
 	deadline := c.changeDeadline(q.TimeoutMs)
+	image, failed := c.decidingCatalog(deadline)
+	if failed.Error != wire.ErrNone {
+		image = b.set.Catalog() // only to say what is wrong with the request
+	}
+	double := doubleTopics(image, wanted)
 	answered := make(map[string]bool)
 	for i := range wanted {
 		t := &wanted[i]
@@ -42,6 +45,8 @@ func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message
 			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("Neither topic name nor id were specified.")
 		case why != "":
 			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text(why)
+		case failed.Error != wire.ErrNone:
+			r.ErrorCode, r.ErrorMessage = failed.Error, text(failed.Message)
 		default:
 			b.deleteOne(t, deadline, &r)
 		}

@@ -16,6 +16,7 @@ func (b *Broker) createPartitions(c *call, q *wire.CreatePartitionsRequest) wire
 		mentions[q.Topics[i].Name]++
 	}
 	deadline := c.changeDeadline(q.TimeoutMs)
+	_, failed := c.decidingCatalog(deadline)
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		r := wire.NewCreatePartitionsResponseTopicResult()
@@ -27,8 +28,10 @@ func (b *Broker) createPartitions(c *call, q *wire.CreatePartitionsRequest) wire
 			mentions[t.Name] = -1
 		case n < 0:
 			continue // refused once
+		case failed.Error != wire.ErrNone:
+			r.ErrorCode, r.ErrorMessage = failed.Error, text(failed.Message)
 		default:
-			image := b.set.Catalog()
+			image := b.set.Catalog() // with what the topics before have changed
 			command := catalog.CreatePartitions{Name: t.Name, Count: t.Count}
 			for j := range t.Assignments {
 				command.Assignments = append(command.Assignments, t.Assignments[j].BrokerIds)

@@ -7,7 +7,7 @@ import (
 
 // offsetDelete removes committed offsets of topics that no member of the group subscribes to.
 func (b *Broker) offsetDelete(c *call, q *wire.OffsetDeleteRequest) wire.Message {
-	image := b.set.Catalog()
+	image := c.newestCatalog()
 	r := &group.OffsetDeleteRequest{GroupID: q.GroupId}
 	a := wire.NewOffsetDeleteResponse()
 	for _, t := range q.Topics {

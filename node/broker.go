@@ -146,12 +146,29 @@ func (b *Broker) Ready() bool {
 // stepDownTime bounds how long a node that stops waits for others to take over what it leads.
 const stepDownTime = 5 * time.Second
 
+// Who still comes to a node that leads no more is told where to go, which is quicker than finding out that it is gone:
+// redirectPause has to pass without anybody, and the node stops after redirectTime in any case.
+const (
+	redirectPause = 200 * time.Millisecond
+	redirectTime  = 2 * time.Second
+)
+
+func (b *Broker) redirect() {
+	told := func() int64 { return b.metrics.errors[int(wire.ErrNotLeaderOrFollower)+1].Load() }
+	deadline := b.host.Clock.Now().Add(redirectTime)
+	for last := int64(-1); last != told() && b.host.Clock.Now() < deadline; {
+		last = told()
+		b.host.Clock.Sleep(redirectPause)
+	}
+}
+
 // Stop ends the node in order: leadership goes to other nodes first, while requests are still answered, so that clients
 // hear from this node where to go; then no new connections and requests, answers to what is in flight, a last checkpoint.
 // It returns when everything is closed.
 func (b *Broker) Stop() error {
 	if _, failed := b.set.Failed().Try(); !failed && !b.alone() {
 		b.set.StepDown(b.host.Clock.Now().Add(stepDownTime))
+		b.redirect()
 	}
 	return b.Close()
 }

@@ -25,6 +25,13 @@ func testConfig() Config {
 // startBroker runs a node in dir until the test ends or stop is called.
 func startBroker(t testing.TB, dir string, c Config) (b *Broker, stop func()) {
 	t.Helper()
+	b, end := startBrokerToEnd(t, dir, c)
+	return b, func() { end((*Broker).Stop) }
+}
+
+// startBrokerToEnd is startBroker for who wants to say how the node ends.
+func startBrokerToEnd(t testing.TB, dir string, c Config) (b *Broker, end func(func(*Broker) error)) {
+	t.Helper()
 	level := slog.LevelError
 	if os.Getenv("MILLRACE_TEST_LOG") != "" {
 		level = slog.LevelDebug
@@ -39,12 +46,12 @@ func startBroker(t testing.TB, dir string, c Config) (b *Broker, stop func()) {
 		t.Fatal(err)
 	}
 	stopped := false
-	stop = func() {
+	end = func(how func(*Broker) error) {
 		if stopped {
 			return
 		}
 		stopped = true
-		if err := b.Stop(); err != nil {
+		if err := how(b); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 		wait()
@@ -52,8 +59,8 @@ func startBroker(t testing.TB, dir string, c Config) (b *Broker, stop func()) {
 			t.Errorf("%d bytes of buffers are still held after Stop", n)
 		}
 	}
-	t.Cleanup(stop)
-	return b, stop
+	t.Cleanup(func() { end((*Broker).Close) })
+	return b, end
 }
 
 func newBroker(t testing.TB) *Broker {

@@ -61,6 +61,23 @@ func (b *Broker) leadership(present []int32, t *catalog.Topic, index int) leader
 	return l
 }
 
+// findLeader bounds how long an answer that tells who leads waits for that to be known. An election is quicker, and a
+// client that is told nothing looks for the leader itself, with pauses that are longer.
+const findLeader = 500 * time.Millisecond
+
+// awaitLeader is leadership that waits until somebody leads, or until the deadline.
+func (c *call) awaitLeader(image *catalog.Image, t *catalog.Topic, index int, deadline host.Instant) leadership {
+	b := c.broker
+	b.cluster.Watch(c.waiter)
+	defer b.cluster.Unwatch(c.waiter)
+	for {
+		l := b.leadership(b.present(image), t, index)
+		if l.leader >= 0 || b.alone() || c.ending() || !c.waiter.WaitUntil(deadline) {
+			return l
+		}
+	}
+}
+
 // present lists the nodes that clients may be sent to, by id: they are registered, not fenced, and were heard of lately.
 func (b *Broker) present(image *catalog.Image) []int32 {
 	var list []int32
@@ -86,6 +103,20 @@ func (c *call) newestCatalog() *catalog.Image {
 		}
 	}
 	return b.set.Catalog()
+}
+
+// decidingCatalog is the catalog for who decides on it whether a change can be made: with every change that was answered
+// before. Unlike newestCatalog it does not do with less.
+func (c *call) decidingCatalog(deadline host.Instant) (*catalog.Image, catalog.Result) {
+	b := c.broker
+	if b.alone() {
+		return b.set.Catalog(), catalog.Result{}
+	}
+	image, code := b.cluster.ReadCatalog(deadline)
+	if code != wire.ErrNone {
+		return nil, catalog.Result{Error: code, Message: "the leader of the catalog did not answer in time"}
+	}
+	return image, catalog.Result{}
 }
 
 // controller is the node that clients are told to send changes to. Any does, since all forward them.

@@ -132,7 +132,10 @@ func (f *fetchRun) tellLeader(item *fetchItem, d *wire.FetchResponsePartitionDat
 	if f.call.Version < 16 || item.topic == nil {
 		return
 	}
-	l := f.broker.leadership(f.broker.present(f.image), item.topic, int(item.want.index))
+	if f.leaderBy == 0 {
+		f.leaderBy = f.call.now().Add(findLeader)
+	}
+	l := f.call.awaitLeader(f.image, item.topic, int(item.want.index), f.leaderBy)
 	if f.leaders.add(f.call, f.image, l.leader) {
 		d.CurrentLeader = wire.FetchResponseLeaderIdAndEpoch{LeaderId: l.leader, LeaderEpoch: l.epoch}
 	}
