@@ -19,6 +19,7 @@ func (l *Log) BeginCheckpoint() *PendingCheckpoint {
 	p.checkpoint = l.describe()
 	l.writer.post(writeOp{kind: barrier, done: p.written})
 	l.condemn()
+	l.beginning = filePosition{l.info.Base, l.info.Bytes}
 	l.settled, l.settledBase = l.flushed, l.info.Base
 	l.dirty = false
 	return p

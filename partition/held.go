@@ -151,7 +151,6 @@ func (l *Log) settleFills() {
 	}
 	l.fills = fills
 	l.setRolled(rolled)
-	l.Publish()
 }
 
 // suspect tells the node that a reader found segment number i of a view damaged.

@@ -52,6 +52,8 @@ type Log struct {
 
 	// doomed segments wait for the next checkpoint to begin, condemned ones for that checkpoint to be durable.
 	doomed, condemned []*segment
+	// onDisk is where the durable checkpoint ends, beginning where the one does that was begun last.
+	onDisk, beginning filePosition
 	// settled is the number of entries of the segment at settledBase that were written when the last checkpoint began.
 	settled, settledBase int64
 	// rolledBytes and rolledTime are sums over rolled.
@@ -296,8 +298,10 @@ func (l *Log) Checkpointed() {
 		l.hold.Release()
 		return
 	}
+	l.onDisk = l.beginning
 	l.settle()
 	l.settleFills()
+	l.Publish()
 }
 
 // files are all segments that belong to the log.

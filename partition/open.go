@@ -94,6 +94,8 @@ func open(s *Shared, dir string, c Checkpoint) (*Log, error) {
 	}
 	l.entriesFrom, l.flushed, l.settled, l.settledBase = l.info.Entries, l.info.Entries, l.info.Entries, l.info.Base
 	l.tail.pos, l.tail.flushed = l.info.Bytes, l.info.Bytes
+	l.onDisk = filePosition{l.info.Base, l.info.Bytes}
+	l.beginning = l.onDisk
 	l.Publish()
 	return l, nil
 }

@@ -24,16 +24,21 @@ type View struct {
 	// Whole says that nothing between log start and end is missing.
 	Whole bool
 
+	// onDisk is the end of what a durable checkpoint has: the segment that was being written, and its length.
+	onDisk filePosition
 	rolled []*rolledSegment
 	active rolledSegment
 	chunks []*chunk
 }
 
+// filePosition is a position in a segment that apply writes.
+type filePosition struct{ base, bytes int64 }
+
 // Publish shows everything appended to readers and wakes watchers.
 func (l *Log) Publish() {
 	v := &View{LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: l.epochs,
 		MaxTimestamp: max(l.rolledTime, l.info.MaxTimestamp), Bytes: l.rolledBytes + l.info.Bytes,
-		rolled: l.rolled, chunks: l.tail.chunks,
+		rolled: l.rolled, chunks: l.tail.chunks, onDisk: l.onDisk,
 		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}, Whole: l.isWhole()}
 	l.view.Store(v)
 	l.watchers.Wake()

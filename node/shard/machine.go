@@ -29,7 +29,9 @@ func newMetadata(tasks host.Tasks, state []wal.State) (*metadata, error) {
 }
 
 // Records implements Machine.
-func (m *metadata) Records() []wal.State { return catalogStates(catalog.Records(catalog.Empty(), m.image)) }
+func (m *metadata) Records() []wal.State {
+	return catalogStates(catalog.Records(catalog.Empty(), m.image))
+}
 
 // Install implements Machine.
 func (m *metadata) Install(state []wal.State) ([]wal.State, error) {
