@@ -318,7 +318,7 @@ func (e refused) happen(k *keeper) {
 	if errors.Is(e.err, host.ErrClosed) {
 		return
 	}
-	k.l.host.Log.Warn("no connection between nodes", "peer", e.who, "reason", e.err)
+	k.l.host.Log.Warn("no connection with a peer", "peer", e.who, "reason", e.err)
 }
 
 func (e peers) happen(k *keeper) {

@@ -45,6 +45,7 @@ type sender struct {
 	batch  []outgoing
 	loaded []*host.Buffer
 	lastID uint64
+	failed int // dials in a row
 }
 
 func newPeer(l *Links, a Address) *peer {
@@ -105,6 +106,8 @@ func (s *sender) release(o *outgoing) {
 const (
 	shortPause = 20 * time.Millisecond
 	longPause  = 500 * time.Millisecond
+	// patientDials may fail before the log hears of it: nodes do not start at the same moment.
+	patientDials = 6
 )
 
 // run is the task of a stream.
@@ -150,8 +153,12 @@ func (s *sender) connect() (begun bool, err error) {
 	addr := *s.peer.addr.Load()
 	c, err := l.options.Transport.Dial(addr, l.host.Clock.Now().Add(dialTimeout))
 	if err != nil {
+		if s.failed++; s.failed > patientDials && s.stop.Load() == 0 {
+			l.events.Post(refused{addr, err})
+		}
 		return false, err
 	}
+	s.failed = 0
 	id := l.track(c)
 	v, err := l.greet(c, id, s.node, s.stream)
 	if err == nil {
