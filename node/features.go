@@ -14,11 +14,22 @@ import (
 type feature struct {
 	name     string
 	min, max int16
+	// level is what the feature has as long as nobody has finalized another one.
+	level int16
 }
 
-// features are those that mean something here. Level 0 is what a feature has that nobody finalized.
+// features are those that mean something here.
 var features = []feature{
-	{"transaction.version", 0, 0}, // there are no transactions
+	{"group.version", 1, 1, 1},       // consumer groups of KIP-848, which cannot be turned off
+	{"transaction.version", 0, 0, 0}, // there are no transactions
+}
+
+// current is the level that is in force.
+func (f feature) current(image *catalog.Image) int16 {
+	if level, ok := image.Features.Get(ordered.String(f.name)); ok {
+		return level
+	}
+	return f.level
 }
 
 func findFeature(name string) (feature, bool) {
@@ -42,7 +53,6 @@ func checkFeature(image *catalog.Image, node int32, name string, level int16, ki
 		return fmt.Sprintf("Invalid update version %d for feature %s. %s", level, name, fmt.Sprintf(format, args...))
 	}
 	f, known := findFeature(name)
-	current, _ := image.Features.Get(ordered.String(name))
 	switch {
 	case kind < featureUpgrade || kind > featureUnsafeDowngrade:
 		return fail("The controller does not support the given upgrade type.")
@@ -54,7 +64,7 @@ func checkFeature(image *catalog.Image, node int32, name string, level int16, ki
 		return fail("Local controller %d does not support this feature.", node)
 	case level < f.min || level > f.max:
 		return fail("Local controller %d only supports versions %d-%d", node, f.min, f.max)
-	case level < current && kind == featureUpgrade:
+	case level < f.current(image) && kind == featureUpgrade:
 		return fail("Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.")
 	}
 	return ""
@@ -69,7 +79,7 @@ func tellFeatures(a *wire.ApiVersionsResponse, image *catalog.Image, version int
 				Name: f.name, MinVersion: f.min, MaxVersion: f.max,
 			})
 		}
-		if level, ok := image.Features.Get(ordered.String(f.name)); ok {
+		if level := f.current(image); level > 0 {
 			a.FinalizedFeatures = append(a.FinalizedFeatures, wire.ApiVersionsResponseFinalizedFeatureKey{
 				Name: f.name, MaxVersionLevel: level, MinVersionLevel: level,
 			})

@@ -25,6 +25,7 @@ type describedPartition struct {
 	LeaderEpoch int32   `json:"leaderEpoch"`
 	Replicas    []int32 `json:"replicas"`
 	ISR         []int32 `json:"isr"`
+	Offline     []int32 `json:"offline,omitempty"` // replicas whose brokers are gone
 	LogStart    int64   `json:"logStartOffset"`
 	LogEnd      int64   `json:"logEndOffset"`
 	Error       string  `json:"error,omitempty"`
@@ -98,7 +99,7 @@ func describeTopics(ctx context.Context, a *kadm.Client, names []string) ([]desc
 }
 
 func describePartition(p kadm.PartitionDetail, starts, ends kadm.ListedOffsets) describedPartition {
-	d := describedPartition{Partition: p.Partition, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR, LogStart: -1, LogEnd: -1}
+	d := describedPartition{Partition: p.Partition, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR, Offline: p.OfflineReplicas, LogStart: -1, LogEnd: -1}
 	err := p.Err
 	if o, ok := starts.Lookup(p.Topic, p.Partition); ok && err == nil {
 		d.LogStart, err = o.Offset, o.Err
