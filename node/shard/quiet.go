@@ -3,8 +3,6 @@ package shard
 import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-
-	"millrace/node/host/mutant"
 )
 
 // restAfter is after how many idle ticks a leader lets its shard rest.
@@ -31,7 +29,7 @@ func (r *replica) idle() bool {
 		return false
 	}
 	for _, m := range r.others {
-		if !m.suspected && (m.match != last && !mutant.On("replica-rests-with-follower-behind") || r.ticks-m.contactTick > restAfter) {
+		if !m.suspected && (m.match != last || r.ticks-m.contactTick > restAfter) {
 			return false
 		}
 	}

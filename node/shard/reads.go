@@ -111,7 +111,7 @@ func (r *replica) answerReads() {
 		return
 	}
 	r.reads.confirmed = slices.DeleteFunc(r.reads.confirmed, func(c confirmed) bool {
-		if c.index > r.applied {
+		if c.index > r.applied && !mutant.On("replica-read-before-applied") {
 			return false
 		}
 		answerAll(c.requests, Result{})

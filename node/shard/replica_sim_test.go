@@ -206,7 +206,7 @@ func (l *groupLife) endStorm() {
 		if err != nil {
 			l.fail("after the storm: %w", err)
 		}
-		l.world.Stop()
+		l.stop()
 	})
 }
 

@@ -38,6 +38,8 @@ type group struct {
 	served map[uint64]int
 	// clients start a node's clients.
 	clients func(*groupNode, host.Host, *Shard)
+	// over ends the tasks of the nodes.
+	over bool
 	// sent counts messages by type.
 	sent map[raftpb.MessageType]int
 }
@@ -61,13 +63,14 @@ type visible struct {
 
 // groupNode is one node; shard is nil while it is down.
 type groupNode struct {
-	g     *group
-	index int
-	node  *sim.Node
-	host  host.Host
-	shard *Shard
-	wal   *wal.Log
-	lives int
+	g      *group
+	index  int
+	node   *sim.Node
+	host   host.Host
+	shard  *Shard
+	wal    *wal.Log
+	shared *partition.Shared
+	lives  int
 	// reached is when another node was last reached, suspected whether the shard was told otherwise.
 	reached   []time.Duration
 	suspected []bool
@@ -172,22 +175,26 @@ func (n *groupNode) run(h host.Host) error {
 	if len(recovered) > 0 {
 		own = recovered[0]
 	}
+	shared := partition.NewShared(h, partition.Options{SmallestChunk: 4 << 10, LargestChunk: 16 << 10})
 	s, err := Start(h, w, Options{
 		ID: 1, Replica: n.g.members[n.index].Replica, Members: n.g.members, Preferred: n.g.o.preferred && n.index == 0,
-		Partitions: partition.NewShared(h, partition.Options{SmallestChunk: 4 << 10, LargestChunk: 16 << 10}),
+		Partitions: shared,
 		Peers:      &groupPeers{n, n.node.Boots()}, MaxLag: n.g.o.lag,
 		Fail: func(err error) { n.g.fail("node %d: %w", n.index+1, err) },
 	}, own, nil)
 	if err != nil {
 		return err
 	}
-	n.host, n.shard, n.wal = h, s, w
+	n.host, n.shard, n.wal, n.shared = h, s, w, shared
 	for i := range groupPartitions {
 		s.Configure(groupPartition(i), n.g.o.settings)
 	}
 	h.Tasks.Go("ticker", func() {
 		for {
 			h.Clock.Sleep(TickEvery)
+			if n.g.over {
+				return
+			}
 			if !s.Status().Quiet {
 				s.Tick()
 			}
@@ -196,6 +203,9 @@ func (n *groupNode) run(h host.Host) error {
 	h.Tasks.Go("auditor", func() {
 		for {
 			h.Clock.Sleep(20 * time.Millisecond)
+			if n.g.over {
+				return
+			}
 			if err := n.audit(); err != nil {
 				n.g.fail("node %d: %w", n.index+1, err)
 			}
@@ -209,6 +219,9 @@ func (n *groupNode) run(h host.Host) error {
 		h.Tasks.Go("checkpointer", func() {
 			for {
 				h.Clock.Sleep(every/2 + time.Duration(h.Random.Uint64("test-checkpoint")%uint64(every)))
+				if n.g.over {
+					return
+				}
 				if err := checkpointOne(h, s); err != nil {
 					n.g.fail("node %d: checkpoint: %w", n.index+1, err)
 				}
@@ -223,6 +236,9 @@ func (n *groupNode) adopt(h host.Host, s *Shard) {
 	for {
 		h.Clock.Sleep(30 * time.Millisecond)
 		done := 0
+		if n.g.over {
+			return
+		}
 		for i := range groupPartitions {
 			if _, _, ok := s.Held(groupPartition(i)); ok {
 				done++
@@ -367,6 +383,28 @@ func (g *group) isolate(n *groupNode, cut bool) {
 			g.cut[i][n.index], g.cut[n.index][i] = cut, cut
 		}
 	}
+}
+
+// stop stops all nodes in order, says what they hold when all is over, and ends the world.
+func (g *group) stop() {
+	g.over = true
+	g.world.After(2*time.Second, func() {
+		for _, n := range g.nodes {
+			n.tell("stop", func(s *Shard) {
+				s.stop()
+				n.shared.Close()
+				n.wal.Close()
+			})
+		}
+	})
+	g.world.After(8*time.Second, func() {
+		for _, n := range g.nodes {
+			if leaks := n.node.Leaks(); n.shard != nil && len(leaks) > 0 {
+				g.fail("node %d still holds %v", n.index+1, leaks)
+			}
+		}
+		g.world.Stop()
+	})
 }
 
 // heal ends all faults of the network.

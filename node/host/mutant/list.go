@@ -39,7 +39,7 @@ func All() []Mutant {
 		{"replica-answered-before-majority", "shard: acks=all is answered when the batch is durable on the leader"},
 		{"replica-epoch-of-last-term", "shard: batches are stamped with the leader epoch of the term before"},
 		{"replica-appended-survives-step-down", "shard: a leader goes on with the next offsets and producers of its earlier term"},
-		{"replica-rests-with-follower-behind", "shard: a leader lets its shard rest while a follower lacks entries"},
+		{"replica-read-before-applied", "shard: a read by index is answered before the index is applied"},
 		{"formation-without-all", "shard: a cluster is founded when a majority of the listed nodes has answered"},
 		{"wiped-node-votes", "shard: a node whose disk was wiped joins its cluster again under its old replica number"},
 		{"older-announcement-wins", "shard: whatever leader was announced last is believed, whatever its term"},
