@@ -107,6 +107,17 @@ func sizesOf(kind raftpb.MessageType, number uint64) []int {
 // anyShard is the shard of messages of which whole says nothing.
 const anyShard = 1 << 60
 
+// small is all of a message but the data of its snapshot as text, and that data.
+func small(m *raftpb.Message) (string, []byte) {
+	s := m.Snapshot
+	if s == nil {
+		return m.String(), nil
+	}
+	without := &raftpb.Message{Type: m.Type, To: m.To, From: m.From, Term: m.Term, LogTerm: m.LogTerm, Index: m.Index, Entries: m.Entries, Commit: m.Commit,
+		Vote: m.Vote, Snapshot: &raftpb.Snapshot{Metadata: s.Metadata}, Reject: m.Reject, RejectHint: m.RejectHint, Context: m.Context, Responses: m.Responses}
+	return without.String(), s.Data
+}
+
 // whole says what is wrong with a message that was received.
 func whole(m Message) error {
 	if m.Shard == anyShard {
@@ -118,8 +129,10 @@ func whole(m Message) error {
 	if isBeat(want) { // these fields do not travel
 		want.Index = nil
 	}
-	if got := m.Raft.String(); got != want.String() {
-		return fmt.Errorf("got message %s, want %s", got, want)
+	got, gotData := small(m.Raft)
+	wanted, wantedData := small(want)
+	if got != wanted || !bytes.Equal(gotData, wantedData) {
+		return fmt.Errorf("got message %s with %d bytes, want %s with %d", got, len(gotData), wanted, len(wantedData))
 	}
 	if len(m.Payloads) != len(sizes) {
 		return fmt.Errorf("message %d has %d payloads, not %d", m.Shard, len(m.Payloads), len(sizes))
