@@ -81,7 +81,10 @@ func (s *Set) startCluster() error {
 		}
 	}
 	var err error
-	s.links, err = peer.Start(s.host, peer.Options{Self: identity.hello(), Listen: listen, Peers: s.o.Peers, Secret: s.o.Secret}, handler{s})
+	s.links, err = peer.Start(s.host, peer.Options{
+		Self: identity.hello(), Listen: listen, Peers: s.o.Peers, Secret: s.o.Secret,
+		Transport: s.o.PeerTransport, Certified: s.o.PeerTransport != nil,
+	}, handler{s})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type SetOptions struct {
 	PeerListen string
 	// Secret is what the nodes prove to each other that they know. Without one all addresses must be of this machine.
 	Secret []byte
+	// PeerTransport, if not nil, connects the nodes instead of the host's transport, and tells them apart by certificates.
+	PeerTransport host.Transport
 	// SessionTimeout is broker.session.timeout.ms: for so long a broker may be silent before the catalog fences it; 9 s
 	// when 0.
 	SessionTimeout time.Duration

@@ -30,6 +30,9 @@ type clusterWorld struct {
 	options func(node int, o *SetOptions)
 }
 
+// clusterLimit is the virtual time within which everything happens.
+const clusterLimit = 10 * time.Minute
+
 func newClusterWorld(seed uint64, nodes int, limit time.Duration) *clusterWorld {
 	o := sim.Options{Limit: limit}
 	if testing.Verbose() {
@@ -266,7 +269,7 @@ func (c *clusterWorld) refusedStart(h host.Host, i int, sentence string) error {
 // TestRefusals starts nodes that must not be part of the cluster.
 func TestRefusals(t *testing.T) {
 	for seed := range uint64(5) {
-		c := newClusterWorld(seed, 3, 10*time.Minute)
+		c := newClusterWorld(seed, 3, clusterLimit)
 		err := c.drive(func(h host.Host) error { return c.refusals(h) })
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

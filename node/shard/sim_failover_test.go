@@ -82,11 +82,14 @@ func (c *clusterWorld) fenced(node int32, want bool) bool {
 	})
 }
 
+// soon makes fencing and the way back of leadership happen soon.
+func soon(_ int, o *SetOptions) { o.SessionTimeout, o.PreferredEvery = 3*time.Second, 2*time.Second }
+
 // TestFailover kills the node that leads the catalog, brings it back, and stops one in order.
 func TestFailover(t *testing.T) {
 	for seed := range uint64(8) {
-		c := newClusterWorld(seed, 3, 10*time.Minute)
-		c.options = func(_ int, o *SetOptions) { o.SessionTimeout, o.PreferredEvery = 3*time.Second, 2*time.Second }
+		c := newClusterWorld(seed, 3, clusterLimit)
+		c.options = soon
 		if err := c.drive(func(h host.Host) error { return c.failover(h) }); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -108,8 +111,11 @@ func (c *clusterWorld) failover(h host.Host) error {
 	dead := int(c.sets[0].Controller()) - 1
 	other := (dead + 1) % 3
 	c.crash(dead, []sim.End{sim.Kill, sim.Power}[h.Random.Uint64("how")%2])
-	died := h.Clock.Now()
-	if err := until(h, 3*time.Second, "other leaders", func() bool { return c.settledAt(topic, false) }); err != nil {
+	died, alive := h.Clock.Now(), true
+	if err := until(h, 3*time.Second, "other leaders", func() bool {
+		alive = alive && c.fenced(int32(other+1), false)
+		return c.settledAt(topic, false)
+	}); err != nil {
 		return err
 	}
 	if _, err := c.newTopic(other, "more", 3); err != nil {
@@ -120,8 +126,14 @@ func (c *clusterWorld) failover(h host.Host) error {
 			return err
 		}
 	}
-	if err := until(h, 6*time.Second, "the dead node is fenced", func() bool { return c.fenced(int32(dead+1), true) }); err != nil {
+	if err := until(h, 6*time.Second, "the dead node is fenced", func() bool {
+		alive = alive && c.fenced(int32(other+1), false) && c.fenced(int32(3-dead-other+1), false)
+		return c.fenced(int32(dead+1), true)
+	}); err != nil {
 		return err
+	}
+	if !alive {
+		return errors.New("a broker that is alive is fenced")
 	}
 	if after := h.Clock.Now().Sub(died); after < 3*time.Second {
 		return fmt.Errorf("a broker is fenced after %v", after)
