@@ -24,7 +24,7 @@ type clusterWorld struct {
 	sets  []*Set
 	hosts []host.Host
 	// errs are the errors with which a start ended, by node.
-	errs []error
+	errs   []error
 	driver host.Host
 	// options changes what a node is started with; it may be nil.
 	options func(node int, o *SetOptions)

@@ -65,7 +65,9 @@ func (st *storm) run(h host.Host) error {
 	for i := range stormNodes {
 		st.start(i)
 	}
-	if err := until(h, 30*time.Second, "a cluster", func() bool { return st.all(func(_ int, s *Set) bool { return s.Catalog().Brokers.Len() == stormNodes }) && st.running() == stormNodes }); err != nil {
+	if err := until(h, 30*time.Second, "a cluster", func() bool {
+		return st.all(func(_ int, s *Set) bool { return s.Catalog().Brokers.Len() == stormNodes }) && st.running() == stormNodes
+	}); err != nil {
 		return err
 	}
 	for i := range stormNodes {
