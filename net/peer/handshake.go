@@ -178,6 +178,12 @@ func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte
 	return v, nil
 }
 
+// away says that an error is no more than the absence of a peer.
+func away(err error) bool {
+	return errors.Is(err, host.ErrRefused) || errors.Is(err, host.ErrReset) || errors.Is(err, host.ErrTimeout) || errors.Is(err, host.ErrClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // complain says that there is no connection with a node, if it is known, and why.
 func (l *Links) complain(node int32, who string, err error) {
 	if reason, ok := errors.AsType[refusedError](err); ok {

@@ -308,6 +308,9 @@ const complaintEvery = 30 * time.Second
 func (e refused) happen(k *keeper) {
 	now := k.l.host.Clock.Now()
 	text := e.err.Error()
+	if away(e.err) {
+		text = "away" // the text of the error differs from time to time
+	}
 	if was, ok := k.complains[e.who]; ok && was.text == text && now.Sub(was.at) < complaintEvery {
 		return
 	}
@@ -316,6 +319,10 @@ func (e refused) happen(k *keeper) {
 	}
 	k.complains[e.who] = complaint{text, now}
 	if errors.Is(e.err, host.ErrClosed) {
+		return
+	}
+	if away(e.err) {
+		k.l.host.Log.Info("peer cannot be reached", "peer", e.who, "reason", e.err)
 		return
 	}
 	k.l.host.Log.Warn("no connection with a peer", "peer", e.who, "reason", e.err)

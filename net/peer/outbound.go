@@ -45,7 +45,7 @@ type sender struct {
 	batch  []outgoing
 	loaded []*host.Buffer
 	lastID uint64
-	failed int // dials in a row
+	failed int // how often it was dialled in vain, in a row
 }
 
 func newPeer(l *Links, a Address) *peer {
@@ -153,23 +153,27 @@ func (s *sender) connect() (begun bool, err error) {
 	addr := *s.peer.addr.Load()
 	c, err := l.options.Transport.Dial(addr, l.host.Clock.Now().Add(dialTimeout))
 	if err != nil {
-		if s.failed++; s.failed > patientDials && s.stop.Load() == 0 {
-			l.events.Post(refused{addr, err})
-		}
+		s.lament(addr, err)
 		return false, err
 	}
-	s.failed = 0
 	id := l.track(c)
 	v, err := l.greet(c, id, s.node, s.stream)
 	if err == nil {
-		begun = true
+		begun, s.failed = true, 0
 		err = s.serve(c, id, v)
-	} else if s.stop.Load() == 0 {
-		l.complain(s.node, addr, err)
+	} else {
+		s.lament(addr, err)
 	}
 	c.Close()
 	l.events.Post(ended{id})
 	return begun, err
+}
+
+// lament says why there is no connection; that nobody is there, only when it lasts.
+func (s *sender) lament(addr string, err error) {
+	if s.failed++; s.stop.Load() == 0 && (s.failed > patientDials || !away(err)) {
+		s.l.complain(s.node, addr, err)
+	}
 }
 
 // serve sends what waits until the connection ends.
