@@ -16,8 +16,9 @@ STARTS ?= 3
 LIMIT ?= 2000
 TESTFLAGS ?=
 FUZZTIME ?= 10s
+MINUTES ?= 2
 
-.PHONY: build test race fuzz lint generate seeds mutants demo durability bench clean
+.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster durability bench clean
 
 build: ## the binary, build/millrace
 	@mkdir -p build
@@ -54,11 +55,19 @@ mutants: ## each planted bug, until the simulator finds it
 	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
 	build/millrace-mutants sim --mutants --starts $(STARTS) --limit $(LIMIT) --jobs $(JOBS)
 
+chaos: build ## three real nodes, tormented for MINUTES, and what their clients saw, checked
+	build/millrace chaos --nodes 3 --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(CHAOS)
+
 # ---- with other software -------------------------------------------------------------------------------------------
 
 demo: build ## Go's source through real clients, with kills (kcat, Java 17, Maven)
 	$(GO) build -o build/ ./cmd/demo
 	build/demo $(DEMO)
+
+demo-cluster: build ## the same on three nodes that are killed and restarted in turn, with sarama, too
+	$(GO) build -o build/ ./cmd/demo
+	$(GO) build -C .ci/tools -o "$(CURDIR)/build/" ./sarama
+	build/demo --nodes 3 --clients franz-go,kcat,java,sarama --phases kills,rolling $(DEMO)
 
 durability: ## no answer leaves before what it acknowledges is on disk (strace)
 	@mkdir -p build
@@ -68,9 +77,16 @@ durability: ## no answer leaves before what it acknowledges is on disk (strace)
 	build/durability --broker build/millrace
 	build/durability --broker build/millrace-nosync --expect-violation
 
-bench: build ## Millrace and Kafka in turn (Java 17, Maven)
+bench: build ## Millrace and Kafka in turn, on one node and on three (Java 17, Maven); BENCH='failover --times 3' does only that
 	$(GO) build -o build/ ./cmd/bench
-	build/bench pair $(BENCH)
+ifdef BENCH
+	build/bench $(BENCH)
+else
+	build/bench pair
+	build/bench pair --cluster
+	build/bench failover
+	build/bench crowd
+endif
 
 clean:
 	rm -rf build

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -21,7 +18,7 @@ type client interface {
 	version() string
 	// produce writes all that the feed gives to the topic, keyed, idempotently, and returns when all is acknowledged.
 	produce(ctx context.Context, at, topic string, f *feed) error
-	// consume reads the topic, which holds the given number of records, into the digest.
+	// consume reads the topic, which holds or will hold the given number of records, into the digest.
 	consume(ctx context.Context, at, topic string, records int64, d *digest) error
 }
 
@@ -42,6 +39,12 @@ func openClients(ctx context.Context, names []string, hold buffered) ([]client, 
 				return nil, errors.New("kcat is not installed (apt-get install kcat), or leave it out with --clients")
 			}
 			all = append(all, &kcat{path, hold})
+		case "sarama":
+			path, err := exec.LookPath(saramaPath)
+			if err != nil {
+				return nil, errors.New("build/sarama is not there (make build/sarama), or leave it out with --clients")
+			}
+			all = append(all, &saramaTool{path})
 		case "java":
 			jars, err := kafka.Fetch(ctx)
 			if err != nil {
@@ -49,7 +52,7 @@ func openClients(ctx context.Context, names []string, hold buffered) ([]client, 
 			}
 			all = append(all, &java{jars, hold})
 		default:
-			return nil, fmt.Errorf("there is no client %q: franz-go, kcat, java", n)
+			return nil, fmt.Errorf("there is no client %q: franz-go, kcat, java, sarama", n)
 		}
 	}
 	return all, nil
@@ -79,20 +82,24 @@ func (k *kcat) version() string {
 func (k *kcat) produce(ctx context.Context, at, topic string, f *feed) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := startRelay(ctx, at)
-	if err != nil {
-		return err
+	if !strings.Contains(at, ",") {
+		r, err := startRelay(ctx, at)
+		if err != nil {
+			return err
+		}
+		at = r.address()
 	}
-	cmd := exec.CommandContext(ctx, k.path, "-P", "-b", r.address(), "-t", topic, "-K", string(keyEnd), "-z", "lz4",
+	cmd := exec.CommandContext(ctx, k.path, "-P", "-E", "-b", at, "-t", topic, "-K", string(keyEnd), "-z", "lz4",
 		"-X", "enable.idempotence=true", "-X", "message.timeout.ms=600000", "-X", "linger.ms=5",
 		"-X", "reconnect.backoff.ms=20", "-X", "reconnect.backoff.max.ms=200",
 		"-X", "queue.buffering.max.messages="+strconv.Itoa(int(k.hold)))
-	_, err = pipeLines(ctx, cmd, f)
+	_, err := pipeLines(ctx, cmd, f)
 	return err
 }
 
-func (k *kcat) consume(ctx context.Context, at, topic string, _ int64, d *digest) error {
-	cmd := exec.CommandContext(ctx, k.path, "-C", "-q", "-e", "-b", at, "-t", topic, "-o", "beginning", "-f", `%k\t%s\n`)
+func (k *kcat) consume(ctx context.Context, at, topic string, records int64, d *digest) error {
+	cmd := exec.CommandContext(ctx, k.path, "-C", "-q", "-E", "-c", strconv.FormatInt(records, 10), "-b", at, "-t", topic, "-o", "beginning",
+		"-X", "reconnect.backoff.ms=20", "-X", "reconnect.backoff.max.ms=200", "-f", `%k\t%s\n`)
 	return readLines(cmd, d)
 }
 
@@ -129,85 +136,7 @@ func (j *java) produce(ctx context.Context, at, topic string, f *feed) error {
 func (j *java) consume(ctx context.Context, at, topic string, records int64, d *digest) error {
 	cmd := j.jars.Command(ctx, []string{"-Xmx512m"}, "org.apache.kafka.tools.consumer.ConsoleConsumer",
 		"--bootstrap-server", at, "--topic", topic, "--from-beginning", "--max-messages", strconv.FormatInt(records, 10),
-		"--timeout-ms", "60000", "--formatter-property", "print.key=true",
+		"--timeout-ms", "120000", "--formatter-property", "print.key=true",
 		"--formatter-property", "key.separator="+string(keyEnd))
 	return readLines(cmd, d)
 }
-
-// pipeLines runs a producer that reads a record a line, and returns what it said.
-func pipeLines(ctx context.Context, cmd *exec.Cmd, f *feed) (string, error) {
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return "", err
-	}
-	var said tailWriter
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	w := bufio.NewWriterSize(in, 1<<14)
-	fed := f.each(ctx, func(key string, line []byte) error {
-		w.WriteString(key)
-		w.WriteByte(keyEnd)
-		w.Write(line)
-		return w.WriteByte('\n')
-	})
-	if err := w.Flush(); fed == nil {
-		fed = err
-	}
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", cmd.Path, err, said.text())
-	}
-	if fed != nil {
-		return "", fmt.Errorf("writing to %s: %w\n%s", cmd.Path, fed, said.text())
-	}
-	return said.text(), nil
-}
-
-// readLines runs a consumer that prints a record a line.
-func readLines(cmd *exec.Cmd, d *digest) error {
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	var said tailWriter
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	read := addLines(out, d)
-	io.Copy(io.Discard, out)
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, said.text())
-	}
-	return read
-}
-
-func addLines(out io.Reader, d *digest) error {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(make([]byte, 1<<16), lineBytesMax+1<<16)
-	for lines.Scan() {
-		key, value, ok := bytes.Cut(lines.Bytes(), []byte{keyEnd})
-		if !ok {
-			return fmt.Errorf("a line without a key came out: %.80q", lines.Bytes())
-		}
-		d.add(string(key), value)
-	}
-	return lines.Err()
-}
-
-// tailWriter keeps the beginning and the end of what a program says.
-type tailWriter struct{ head, tail []byte }
-
-const keptBytes = 4000
-
-func (t *tailWriter) Write(p []byte) (int, error) {
-	n := min(len(p), keptBytes-len(t.head))
-	t.head = append(t.head, p[:n]...)
-	t.tail = append(t.tail, p[n:]...)
-	t.tail = t.tail[max(0, len(t.tail)-keptBytes):]
-	return len(p), nil
-}
-
-func (t *tailWriter) text() string { return string(t.head) + "\n…\n" + string(t.tail) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,7 @@ func (f *franz) version() string {
 func retrySoon(int) time.Duration { return 20 * time.Millisecond }
 
 func (f *franz) produce(ctx context.Context, at, topic string, lines *feed) error {
-	c, err := kgo.NewClient(kgo.SeedBrokers(at), kgo.DefaultProduceTopic(topic), kgo.MaxBufferedRecords(int(f.hold)),
+	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.DefaultProduceTopic(topic), kgo.MaxBufferedRecords(int(f.hold)),
 		kgo.RetryBackoffFn(retrySoon), kgo.MetadataMinAge(20*time.Millisecond), kgo.StopProducerOnDataLossDetected(),
 		kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
@@ -65,7 +66,7 @@ func (f *franz) produce(ctx context.Context, at, topic string, lines *feed) erro
 }
 
 func (f *franz) consume(ctx context.Context, at, topic string, records int64, d *digest) error {
-	c, err := kgo.NewClient(kgo.SeedBrokers(at), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (f *franz) consume(ctx context.Context, at, topic string, records int64, d 
 
 // offsets returns how many offsets the partitions of the topic hold together.
 func offsets(ctx context.Context, at, topic string) (int64, error) {
-	c, err := kgo.NewClient(kgo.SeedBrokers(at), kgo.RetryBackoffFn(retrySoon))
+	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.RetryBackoffFn(retrySoon))
 	if err != nil {
 		return 0, err
 	}
@@ -109,14 +110,36 @@ func offsets(ctx context.Context, at, topic string) (int64, error) {
 	return n, err
 }
 
-func createTopic(ctx context.Context, at, topic string, partitions int32) error {
-	c, err := kgo.NewClient(kgo.SeedBrokers(at), kgo.RetryBackoffFn(retrySoon), kgo.RetryTimeout(time.Minute))
+func createTopic(ctx context.Context, at, topic string, partitions int32, replicas int16) error {
+	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.RetryBackoffFn(retrySoon), kgo.RetryTimeout(time.Minute))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if _, err := kadm.NewClient(c).CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
+	if _, err := kadm.NewClient(c).CreateTopic(ctx, partitions, replicas, nil, topic); err != nil {
 		return fmt.Errorf("creating topic %s: %w", topic, err)
 	}
 	return nil
+}
+
+// leaders returns the node that leads each partition, or an error when one has no leader or not all replicas are in sync.
+func leaders(ctx context.Context, at, topic string) ([]int, error) {
+	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.RetryBackoffFn(retrySoon), kgo.RetryTimeout(5*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	m, err := kadm.NewClient(c).Metadata(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	led := make([]int, partitions)
+	for i := range led {
+		p, ok := m.Topics[topic].Partitions[int32(i)]
+		if !ok || p.Err != nil || p.Leader < 1 || len(p.ISR) < len(p.Replicas) {
+			return nil, fmt.Errorf("partition %d of %s is led by %d, in sync are %v of %v (%v)", i, topic, p.Leader, p.ISR, p.Replicas, p.Err)
+		}
+		led[i] = int(p.Leader)
+	}
+	return led, nil
 }

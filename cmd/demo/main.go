@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -17,7 +16,7 @@ import (
 
 // demo is one run of the command.
 type demo struct {
-	broker  *broker.Broker
+	cluster *broker.Cluster
 	clients []client
 	source  *source
 	want    *digest
@@ -39,12 +38,13 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	what := flag.String("broker", broker.MillraceLine("build/millrace"), "command line of the broker, with {data} and {listen}, or kafka")
-	listen := flag.String("listen", "", "address of the broker (default a free port of 127.0.0.1)")
-	names := flag.String("clients", "franz-go,kcat,java", "clients to use")
+	what := flag.String("broker", "", "command line of the broker, with {data} and {listen}, or kafka (default build/millrace)")
+	nodes := flag.Int("nodes", 1, "nodes of a cluster, with a replica of everything on each; the command line then also has {node}, {peers} and {advertise}")
+	listen := flag.String("listen", "", "address of a broker that is alone (default a free port of 127.0.0.1)")
+	names := flag.String("clients", "franz-go,kcat,java", "clients to use, of franz-go, kcat, java, sarama")
 	lines := flag.Int("lines", 0, "load only so many lines (0: all)")
-	kills := flag.Int("kills", 20, "how often to kill the broker under each producer")
-	phases := flag.String("phases", "quiet,kills", "what to do")
+	kills := flag.Int("kills", 20, "how often to strike the broker under each producer")
+	phases := flag.String("phases", "quiet,kills", "what to do: quiet, kills (-9), rolling (restarts in order)")
 	only := flag.String("producers", "", "of the clients, let only these produce (default all)")
 	keep := flag.Bool("keep", false, "leave the broker's data in the temporary directory")
 	ready := flag.Duration("ready", time.Minute, "how long a start of the broker may take")
@@ -57,16 +57,11 @@ func run(ctx context.Context) error {
 	if !*keep {
 		defer os.RemoveAll(dir)
 	}
-	if *listen == "" {
-		if *listen, err = freeAddress(); err != nil {
-			return err
-		}
-	}
 	d := &demo{kills: *kills, ready: *ready}
 	if *only != "" {
 		d.only = strings.Split(*only, ",")
 	}
-	if d.broker, err = broker.Choose(ctx, *what, dir, *listen); err != nil {
+	if d.cluster, err = chooseCluster(ctx, *what, dir, *listen, *nodes); err != nil {
 		return err
 	}
 	if err := d.read(ctx, *lines); err != nil {
@@ -76,27 +71,52 @@ func run(ctx context.Context) error {
 	if d.clients, err = openClients(ctx, strings.Split(*names, ","), hold); err != nil {
 		return err
 	}
-	if err := d.start(ctx); err != nil {
+	defer d.cluster.Kill()
+	sctx, cancel := context.WithTimeout(ctx, d.ready)
+	defer cancel()
+	if err := d.cluster.Start(sctx); err != nil {
 		return err
 	}
-	defer d.broker.Kill()
 	for _, phase := range strings.Split(*phases, ",") {
 		if err := d.phase(ctx, phase); err != nil {
-			return fmt.Errorf("%w\nthe end of what the broker printed:\n%s", err, d.broker.LogTail())
+			for _, b := range d.cluster.Nodes {
+				err = fmt.Errorf("%w\nthe end of what %s printed:\n%s", err, b.Name, b.LogTail())
+			}
+			return err
 		}
 	}
 	fmt.Println("everything that went in came out, once and in order")
 	return nil
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// chooseCluster makes the brokers, or one that is alone.
+func chooseCluster(ctx context.Context, what, dir, listen string, nodes int) (*broker.Cluster, error) {
+	const binary = "build/millrace"
+	if nodes > 1 {
+		if what == "" {
+			what = broker.MillraceClusterLine(binary)
+		}
+		return broker.ChooseCluster(ctx, what, dir, nodes, nil)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	if what == "" {
+		what = broker.MillraceLine(binary)
+	}
+	if listen == "" {
+		free, err := broker.FreeAddresses(1)
+		if err != nil {
+			return nil, err
+		}
+		listen = free[0]
+	}
+	b, err := broker.Choose(ctx, what, dir, listen)
+	if err != nil {
+		return nil, err
+	}
+	return broker.Lone(b), nil
 }
+
+// at is what clients are told of the brokers.
+func (d *demo) at() string { return strings.Join(d.cluster.Brokers(), ",") }
 
 func (d *demo) read(ctx context.Context, lines int) error {
 	var err error
@@ -112,38 +132,39 @@ func (d *demo) read(ctx context.Context, lines int) error {
 	return err
 }
 
-func (d *demo) start(ctx context.Context) error {
-	if err := d.broker.Start(ctx); err != nil {
+func (d *demo) start(ctx context.Context, b *broker.Broker) error {
+	if err := b.Start(ctx); err != nil {
 		return err
 	}
 	rctx, cancel := context.WithTimeout(ctx, d.ready)
 	defer cancel()
-	return d.broker.WaitReady(rctx)
+	return b.WaitReady(rctx)
 }
 
 func (d *demo) phase(ctx context.Context, phase string) error {
-	if phase != "quiet" && phase != "kills" {
-		return fmt.Errorf("there is no phase %q: quiet, kills", phase)
+	b, strike := blows[phase]
+	if phase != "quiet" && !strike {
+		return fmt.Errorf("there is no phase %q: quiet, kills, rolling", phase)
 	}
 	for i, producer := range d.clients {
 		if len(d.only) > 0 && !slices.Contains(d.only, producer.name()) {
 			continue
 		}
 		topic := "demo-" + phase + "-" + producer.name()
-		if err := createTopic(ctx, d.broker.Listen, topic, partitions); err != nil {
+		if err := createTopic(ctx, d.at(), topic, partitions, int16(min(3, len(d.cluster.Nodes)))); err != nil {
 			return err
 		}
 		began := time.Now()
 		var err error
-		if phase == "kills" {
-			err = d.produceUnderKills(ctx, producer, topic)
+		if strike {
+			err = d.produceUnder(ctx, b, producer, topic)
 		} else {
-			err = producer.produce(ctx, d.broker.Listen, topic, newFeed(d.source, -1))
+			err = producer.produce(ctx, d.at(), topic, newFeed(d.source, -1))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: producing with %s: %w", phase, producer.name(), err)
 		}
-		n, err := offsets(ctx, d.broker.Listen, topic)
+		n, err := offsets(ctx, d.at(), topic)
 		if err != nil {
 			return fmt.Errorf("asking for offsets: %w", err)
 		}
@@ -166,7 +187,7 @@ func (d *demo) phase(ctx context.Context, phase string) error {
 
 func (d *demo) readBack(ctx context.Context, phase string, reader client, topic string) error {
 	got, began := newDigest(), time.Now()
-	if err := reader.consume(ctx, d.broker.Listen, topic, d.want.records, got); err != nil {
+	if err := reader.consume(ctx, d.at(), topic, d.want.records, got); err != nil {
 		return fmt.Errorf("%s: reading %s with %s: %w", phase, topic, reader.name(), err)
 	}
 	fmt.Printf("%s: %s read %d records in %.1f s, checksum %s\n", phase, reader.version(), got.records, time.Since(began).Seconds(), got.sum())

@@ -141,6 +141,14 @@ func FreeAddresses(n int) ([]string, error) {
 	return nil, fmt.Errorf("no %d free ports from %d to %d", n, first, last)
 }
 
+// Lone makes one broker look like a cluster.
+func Lone(b *Broker) *Cluster {
+	if b.Place.Advertise == "" {
+		b.Place = Place{ID: 1, Advertise: b.Listen}
+	}
+	return &Cluster{Name: b.Name, Nodes: []*Broker{b}}
+}
+
 // Start starts all nodes and waits until each accepts connections.
 func (c *Cluster) Start(ctx context.Context) error {
 	for _, b := range c.Nodes {
