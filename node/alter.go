@@ -40,6 +40,15 @@ func (b *Broker) alter(c *call, kind int8, name string, full bool, changes []alt
 		}
 		command.Changes = append(command.Changes, done)
 	}
+	if command.Type == catalog.ResourceGroup {
+		after, result := catalog.Apply(image, image.Index+1, command)
+		if result.Error != wire.ErrNone {
+			return result.Error, result.Message
+		}
+		if err := b.layers(image).CheckGroup(after.Configs(command.Type, name)); err != nil {
+			return wire.ErrInvalidConfig, err.Error()
+		}
+	}
 	if validate {
 		_, result := catalog.Apply(image, image.Index+1, command)
 		return result.Error, result.Message
@@ -72,7 +81,11 @@ func (b *Broker) checkResource(image *catalog.Image, kind catalog.ResourceType, 
 		if id != int(b.config.NodeID) {
 			return wire.ErrInvalidRequest, fmt.Sprintf("Unexpected broker id, expected %d, but received %d", b.config.NodeID, id)
 		}
-	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics, catalog.ResourceGroup:
+	case catalog.ResourceGroup:
+		if name == "" {
+			return wire.ErrInvalidRequest, "Default group resources are not allowed."
+		}
+	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics:
 		return wire.ErrInvalidRequest, notSupportedResource(kind)
 	default:
 		return wire.ErrInvalidRequest, fmt.Sprintf("Unknown resource type %d", kind)
@@ -82,7 +95,7 @@ func (b *Broker) checkResource(image *catalog.Image, kind catalog.ResourceType, 
 
 func notSupportedResource(kind catalog.ResourceType) string {
 	names := map[catalog.ResourceType]string{
-		catalog.ResourceBrokerLogger: "BROKER_LOGGER", catalog.ResourceClientMetrics: "CLIENT_METRICS", catalog.ResourceGroup: "GROUP",
+		catalog.ResourceBrokerLogger: "BROKER_LOGGER", catalog.ResourceClientMetrics: "CLIENT_METRICS",
 	}
 	return fmt.Sprintf("configs of resources of type %s are not supported by this broker", names[kind])
 }
@@ -98,11 +111,16 @@ func checkAlteration(kind catalog.ResourceType, was catalog.Configs, change alte
 	}
 	invalid := wire.ErrInvalidConfig
 	var k *config.Key
-	if kind == catalog.ResourceTopic {
+	switch kind {
+	case catalog.ResourceTopic:
 		if k = config.TopicKey(change.name); k == nil {
 			return done, wire.ErrInvalidConfig, "Unknown topic config name: " + change.name
 		}
-	} else {
+	case catalog.ResourceGroup:
+		if k = config.GroupKey(change.name); k == nil {
+			return done, wire.ErrInvalidConfig, "Unknown group config name: " + change.name
+		}
+	default:
 		invalid = wire.ErrInvalidRequest // Kafka's answer to a value that a broker config cannot have
 		if k = config.BrokerKey(change.name); k == nil {
 			return done, wire.ErrInvalidConfig, "Unknown broker config name: " + change.name

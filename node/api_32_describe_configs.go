@@ -65,7 +65,12 @@ func (b *Broker) describeResource(image *catalog.Image, r *wire.DescribeConfigsR
 				fmt.Sprintf("Unexpected broker id, expected %d or empty string, but received %d", b.config.NodeID, id)
 		}
 		return layers.DescribeBroker(names, false), wire.ErrNone, ""
-	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics, catalog.ResourceGroup:
+	case catalog.ResourceGroup:
+		if r.ResourceName == "" {
+			return nil, wire.ErrInvalidRequest, "Group name must not be empty"
+		}
+		return layers.DescribeGroup(image.Configs(kind, r.ResourceName), names), wire.ErrNone, ""
+	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics:
 		return nil, wire.ErrInvalidRequest, notSupportedResource(kind)
 	default:
 		return nil, wire.ErrInvalidRequest, fmt.Sprintf("Unknown resource type %d", kind)

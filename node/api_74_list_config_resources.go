@@ -46,5 +46,12 @@ func (b *Broker) listConfigResources(c *call, q *wire.ListConfigResourcesRequest
 			add(catalog.ResourceTopic, t.Name)
 		}
 	}
+	if asked(catalog.ResourceGroup) {
+		for _, r := range image.Resources.All {
+			if r.Type == catalog.ResourceGroup {
+				add(catalog.ResourceGroup, r.Name)
+			}
+		}
+	}
 	return a
 }
