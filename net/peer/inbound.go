@@ -56,7 +56,9 @@ func (l *Links) receive(c host.Conn) {
 		if h.Node != 0 {
 			who = fmt.Sprintf("node %d", h.Node)
 		}
-		if v == nil { // what it says of itself is not proven: only the log hears of it
+		if v == nil && away(err) { // a scanner of ports, or a process that ended
+			l.brokenBy(h.Node, err)
+		} else if v == nil { // what it says of itself is not proven: only the log hears of it
 			l.events.Post(refused{who, err})
 		} else {
 			l.complain(h.Node, who, err)

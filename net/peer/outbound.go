@@ -45,7 +45,8 @@ type sender struct {
 	batch  []outgoing
 	loaded []*host.Buffer
 	lastID uint64
-	failed int // how often it was dialled in vain, in a row
+	sendBy host.Instant // the connection's deadline
+	failed int          // how often it was dialled in vain, in a row
 }
 
 func newPeer(l *Links, a Address) *peer {
@@ -183,6 +184,7 @@ func (s *sender) serve(c host.Conn, id uint64, v *vitals) error {
 	if !l.start("peer-answers", a.run) {
 		return host.ErrClosed
 	}
+	s.sendBy = 0
 	s.ready.Add(1)
 	l.events.Post(joined{id})
 	if s.stream == streamControl {

@@ -126,12 +126,21 @@ const (
 
 func sendTimeout(bytes int) time.Duration { return stalled + time.Duration(bytes)*time.Second/slowest }
 
+// patience sets the deadline of a Send, if the one that is set does not do: setting one costs as much as a small frame.
+func (s *sender) patience(c host.Conn) {
+	now, need := s.l.host.Clock.Now(), sendTimeout(s.framer.size)
+	if s.sendBy.Sub(now) < need {
+		s.sendBy = now.Add(2 * need)
+		c.SetSendDeadline(s.sendBy)
+	}
+}
+
 // flush sends the frames that were built.
 func (s *sender) flush(c host.Conn) error {
 	s.framer.end(0)
 	var err error
 	if s.framer.size > 0 {
-		c.SetSendDeadline(s.l.host.Clock.Now().Add(sendTimeout(s.framer.size)))
+		s.patience(c)
 		_, err = c.Send(s.framer.parts...)
 	}
 	s.framer.reset()

@@ -154,10 +154,17 @@ func (q *clique) healed() {
 				if to == int32(i+1) {
 					continue
 				}
-				if c := witness.get(to); !c.up || c.hello != *q.links[to-1].self.Load() {
+				// A connection that was made before may still break: what counts is that it is there again soon.
+				var c counts
+				for range 20 {
+					if c = witness.get(to); c.up && c.hello == *q.links[to-1].self.Load() {
+						break
+					}
+					h.Clock.Sleep(10 * time.Millisecond)
+				}
+				if !c.up || c.hello != *q.links[to-1].self.Load() {
 					q.w.Fail(fmt.Errorf("node %d sees node %d up: %v, as %+v", i+1, to, c.up, c.hello))
 				}
-				// A connection that was made before may still break: what counts is that trying again helps.
 				for range 20 {
 					for _, kind := range kinds {
 						send(h, l, to, kind, 1_000_000+uint64(kind))
