@@ -17,7 +17,7 @@
 //
 // # Tasks
 //
-//	peer-accept   takes connections, at most 128 of which have not proven who they are
+//	peer-accept   takes connections; of more than 128 that have not proven who they are the oldest go
 //	peer-receive  one for each connection that was accepted: handshake, then frame → Handler
 //	peer-serve    one for each call that is being served; peer-answer sends their answers, one for each connection
 //	peer-send     one for each stream to a peer: dials, then queue → frames → Conn.Send

@@ -48,7 +48,7 @@ type answered struct {
 
 // receive is the task of a connection that was accepted.
 func (l *Links) receive(c host.Conn) {
-	id := l.track(c)
+	id := l.track(c, false)
 	h, s, v, err := l.welcome(c, id)
 	l.strange.Add(-1)
 	if err != nil {

@@ -34,8 +34,12 @@ type Links struct {
 	strange *host.Counter // connections that have not proven who they are
 }
 
-// maxStrangers bounds the connections that have not proven who they are.
-const maxStrangers = 128
+// Connections that have not proven who they are: of more than patientStrangers the oldest one is closed for every new
+// one, and more than maxStrangers are not let in at all.
+const (
+	patientStrangers = 128
+	maxStrangers     = 512
+)
 
 func (o Options) withDefaults(h host.Host) Options {
 	or(&o.Ping, 50*time.Millisecond)
@@ -107,9 +111,9 @@ func (l *Links) start(name string, run func()) bool {
 }
 
 // track makes a connection known to the keeper, which closes it when everything ends.
-func (l *Links) track(c host.Conn) uint64 {
+func (l *Links) track(c host.Conn, outbound bool) uint64 {
 	id := uint64(l.numbers.Add(1))
-	l.events.Post(opened{id, c})
+	l.events.Post(opened{id, c, outbound})
 	return id
 }
 

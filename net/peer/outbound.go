@@ -157,7 +157,7 @@ func (s *sender) connect() (begun bool, err error) {
 		s.lament(addr, err)
 		return false, err
 	}
-	id := l.track(c)
+	id := l.track(c, true)
 	v, err := l.greet(c, id, s.node, s.stream)
 	if err == nil {
 		begun, s.failed = true, 0
