@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	dialTimeout      = time.Second
+	dialTimeout      = 500 * time.Millisecond
 	handshakeTimeout = 2 * time.Second
 	// maxReason bounds the text of a refusal.
 	maxReason = 512

@@ -314,7 +314,8 @@ func TestNoise(t *testing.T) {
 			}
 		}
 		w.After(0, late)
-		for range 2 * maxStrangers { // more than may wait; they are silent, and one who can prove who it is gets in among them
+		for range 4 * maxStrangers { // more than may wait; they are silent, and one who can prove who it is gets in among them
+			h.Clock.Sleep(300 * time.Microsecond)
 			if c, err := h.Transport.Dial("n1:9", h.Clock.Now().Add(time.Second)); err == nil {
 				h.Tasks.Go("waits", func() { _, _ = io.Copy(io.Discard, c); c.Close() })
 			}
