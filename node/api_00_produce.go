@@ -93,8 +93,12 @@ func (p *producing) begin(t *wire.ProduceRequestTopicProduceData) {
 		d := &t.PartitionData[i]
 		part := refused
 		part.index = d.Index
+		key := turnedAwayKey{topic: t.Name, id: t.TopicId, index: d.Index}
 		if part.code == wire.ErrNone {
-			p.append(&part, topic, &settings, d.Records)
+			p.append(&part, topic, &settings, key, d.Records)
+		}
+		if turnsAway(part.code) {
+			p.call.client.noteTurnedAway(key, d.Records, p.call.Arrived)
 		}
 		p.parts = append(p.parts, part)
 	}
@@ -111,7 +115,7 @@ func (p *producing) topic(t *wire.ProduceRequestTopicProduceData) (*catalog.Topi
 }
 
 // append validates one batch and hands it to its shard.
-func (p *producing) append(part *produced, topic *catalog.Topic, settings *config.Topic, records []byte) {
+func (p *producing) append(part *produced, topic *catalog.Topic, settings *config.Topic, key turnedAwayKey, records []byte) {
 	b := p.call.broker
 	at, code := b.cluster.Lookup(topic.ID, part.index)
 	if code != wire.ErrNone {
@@ -129,6 +133,10 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 	}
 	if err != nil {
 		part.refuse(err)
+		return
+	}
+	if p.call.client.followsTurnedAway(key, &info.Header, p.call.Arrived) {
+		part.code = wire.ErrNotLeaderOrFollower
 		return
 	}
 	hold := p.call.Frame

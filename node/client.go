@@ -9,7 +9,8 @@ import (
 // client is what the node keeps of a connection.
 type client struct {
 	// Of the read task: the configuration in force for topics that were produced to.
-	configs map[catalog.ID]cachedConfig
+	configs    map[catalog.ID]cachedConfig
+	turnedAway turnedAway
 
 	// Of the write task, which runs the handlers.
 	softwareName, softwareVersion string
