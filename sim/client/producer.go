@@ -79,9 +79,6 @@ type Producer struct {
 	id        int64
 	epoch     int16
 	sequences map[lane]int32
-	// known are the lanes in which a batch was acknowledged: whoever leads them knows the producer. Before that a later
-	// sequence looks like the first, and nothing may overtake what may be refused by who does not lead yet.
-	known     map[lane]bool
 	queue     []*Batch // waiting, by order
 	flying    []*request
 	orders    uint64
@@ -99,7 +96,7 @@ type request struct {
 
 // NewProducer returns a producer without a producer id yet.
 func NewProducer(c *Client, o ProducerOptions) *Producer {
-	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), known: make(map[lane]bool), unchecked: make(map[string]bool)}
+	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), unchecked: make(map[string]bool)}
 }
 
 // Send queues a batch. Records of a partition keep the order of Send.
@@ -221,8 +218,7 @@ func (p *Producer) launchOne() bool {
 		switch {
 		case taken[b.lane()] || p.o.PerRequest > 0 && len(take) == p.o.PerRequest:
 			continue
-		case b.retryAt > now, p.isFlying(b.lane()) && (b.Attempts > 0 || p.o.Idempotent && !p.known[b.lane()]),
-			p.fliesElsewhere(b.lane(), leader), leader == "":
+		case b.retryAt > now, b.Attempts > 0 && p.isFlying(b.lane()), p.fliesElsewhere(b.lane(), leader), leader == "":
 			taken[b.lane()] = true // what follows it must wait too
 			if leader == "" {
 				p.unchecked[b.Topic] = true

@@ -27,7 +27,6 @@ func (p *Producer) identify() bool {
 			p.id, p.epoch = r.ProducerId, r.ProducerEpoch
 		} else if !r.ErrorCode.Retriable() {
 			p.id, p.epoch = -1, -1 // begin anew
-			clear(p.known)
 		}
 	}
 	if err != nil {
@@ -131,7 +130,7 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 	}
 	switch {
 	case code == wire.ErrNone:
-		b.Offset, b.Time, p.known[b.lane()] = r.BaseOffset, r.LogAppendTimeMs, true
+		b.Offset, b.Time = r.BaseOffset, r.LogAppendTimeMs
 		p.finish(b, Acked, nil)
 	case code == wire.ErrDuplicateSequenceNumber && p.o.Idempotent:
 		p.finish(b, Acked, nil)
