@@ -29,8 +29,10 @@ type Config struct {
 	// PeerListen is the address that the other nodes connect to here; empty is this node's in Peers.
 	PeerListen string
 	// Secret is what the nodes of a cluster know and nobody else does. It may be empty only if all Peers are on this
-	// machine.
+	// machine, or if there is a PeerTransport.
 	Secret []byte
+	// PeerTransport, if not nil, connects the nodes instead of the host's transport, and tells them apart by certificates.
+	PeerTransport host.Transport
 	// Cancel, if not nil, makes a Start that waits for other nodes give up when it is set.
 	Cancel *host.Future[struct{}]
 	// DataDir is the name of the data directory, shown to clients who ask for it. Nothing is opened by it.

@@ -69,8 +69,8 @@ func (c *Config) checkCluster() error {
 	if beyond < 0 && !isLoopback(c.PeerListen) {
 		beyond = 0
 	}
-	if beyond >= 0 && len(c.Secret) == 0 {
-		return fail("peers reach each other beyond this machine (%s) and there is no secret: whoever reached the port could join", c.Peers[beyond].Addr)
+	if beyond >= 0 && len(c.Secret) == 0 && c.PeerTransport == nil {
+		return fail("peers reach each other beyond this machine (%s), and there is neither a secret nor a certificate: whoever reached the port could join", c.Peers[beyond].Addr)
 	}
 	if c.Advertise == "" && isWildcard(c.Listen) {
 		return fail("%s is every address of this machine, which is nothing that the other nodes could tell clients: say with advertise where clients reach this node", c.Listen)

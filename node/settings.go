@@ -154,7 +154,7 @@ func (b *Broker) setOptions() shard.SetOptions {
 		ProducerExpiration: time.Duration(static.Int("producer.id.expiration.ms")) * time.Millisecond,
 		ReserveHigh:        c.ReserveHigh, ReserveLow: c.ReserveLow,
 		FillRate: c.FillRate, ScrubEvery: c.ScrubInterval, ScrubRate: c.ScrubRate,
-		PeerListen: c.PeerListen, Secret: c.Secret, Cancel: c.Cancel,
+		PeerListen: c.PeerListen, Secret: c.Secret, PeerTransport: c.PeerTransport, Cancel: c.Cancel,
 		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,
 		PreferredEvery: time.Duration(static.Int("leader.imbalance.check.interval.seconds")) * time.Second,
 	}

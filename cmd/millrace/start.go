@@ -14,6 +14,7 @@ import (
 
 	"millrace/node"
 	"millrace/node/host"
+	"millrace/node/host/machine"
 )
 
 // startOptions are the flags of `millrace start`.
@@ -24,6 +25,7 @@ type startOptions struct {
 	nodeID, nodes                int
 	peers                        []string
 	peerListen, rack, secretFile string
+	certificates                 machine.Certificates
 }
 
 func (s *session) startCommand() *cobra.Command {
@@ -36,7 +38,7 @@ func (s *session) startCommand() *cobra.Command {
 			"broker translates addresses (a container's port mapping, NAT), say with --advertise where clients reach it.\n\n" +
 			"Three or five brokers make a cluster when each is started with its own --node-id and the same --peers, in any order;\n" +
 			"they then need an address of their own to tell clients, from --advertise or --listen. Whoever reaches the peers'\n" +
-			"addresses could join, so beyond one machine they need a --secret-file with the same content.\n" +
+			"addresses could join, so beyond one machine they need a --secret-file with the same content, or certificates.\n" +
 			"--nodes 3 runs a whole cluster in this process, to try it.",
 		Example: "  millrace start\n" +
 			"  millrace start --nodes 3\n" +
@@ -63,6 +65,9 @@ func (s *session) startCommand() *cobra.Command {
 	f.StringSliceVar(&o.peers, "peers", nil, "all brokers of the cluster as `ID@HOST:PORT`, comma separated, with the addresses for each other")
 	f.StringVar(&o.peerListen, "peer-listen", "", "HOST:PORT to listen on for the other brokers (default: the own entry of --peers)")
 	f.StringVar(&o.secretFile, "secret-file", "", "file with the secret that the brokers of the cluster share")
+	f.StringVar(&o.certificates.Certificate, "peer-certificate", "", "PEM file that shows the other brokers who this one is: its name is node-ID; connections between brokers are encrypted then")
+	f.StringVar(&o.certificates.Key, "peer-key", "", "PEM file with the key of --peer-certificate")
+	f.StringVar(&o.certificates.Authority, "peer-authority", "", "PEM file with the certificates of who signs those of the brokers")
 	f.StringVar(&o.rack, "rack", "", "rack of this broker: replicas are placed in different racks, consumers may read from their own")
 	f.IntVar(&o.nodes, "nodes", 1, "run a cluster of so many brokers in this process: one, three or five, on ports one after the other, in DATA/1, DATA/2, ...")
 	return c

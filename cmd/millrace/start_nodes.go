@@ -82,6 +82,11 @@ func startNode(ctx context.Context, p place, log *slog.Logger) (*startedNode, er
 	if err != nil {
 		return nil, err
 	}
+	if p.certificates != (machine.Certificates{}) {
+		if p.config.PeerTransport, err = machine.PeerTransport(h, p.certificates); err != nil {
+			return nil, err
+		}
+	}
 	w, err := listenHTTP(p.http, p.httpAsked, log)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"millrace/node"
 	"millrace/node/config"
+	"millrace/node/host/machine"
 )
 
 // place is one node that is to run: its configuration, and what lies outside of it.
@@ -20,6 +21,8 @@ type place struct {
 	httpAsked bool
 	// several says that this process runs more nodes; then lines about a node say which.
 	several bool
+	// certificates are of the connections between nodes, if there are any.
+	certificates machine.Certificates
 }
 
 // places puts flags and properties file together, for each node that this process is to run.
@@ -34,7 +37,7 @@ func (o startOptions) places() ([]place, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
-	one := place{data: o.data, http: o.http, httpAsked: o.httpGiven}
+	one := place{data: o.data, http: o.http, httpAsked: o.httpGiven, certificates: o.certificates}
 	one.config = node.Config{
 		Listen: o.listen, Advertise: o.advertise, DataDir: fullPath(o.data), PeerListen: o.peerListen, Rack: o.rack, Properties: properties,
 	}
@@ -49,12 +52,14 @@ func (o startOptions) places() ([]place, error) {
 		delete(properties, "broker.id")
 	}
 	switch {
+	case (o.certificates.Certificate == "") != (o.certificates.Key == "") || (o.certificates.Certificate == "") != (o.certificates.Authority == ""):
+		return fail("--peer-certificate, --peer-key and --peer-authority belong together")
 	case o.nodes == 1:
 		return []place{one}, nil
 	case o.nodes != 3 && o.nodes != 5:
 		return fail("--nodes %d: a cluster is made of one, three or five nodes", o.nodes)
-	case len(o.peers) > 0 || o.nodeID >= 0 || o.advertise != "" || o.peerListen != "":
-		return fail("--nodes makes the nodes, so --node-id, --peers, --peer-listen and --advertise have no place beside it")
+	case len(o.peers) > 0 || o.nodeID >= 0 || o.advertise != "" || o.peerListen != "" || o.certificates.Key != "":
+		return fail("--nodes makes the nodes, so --node-id, --peers, --peer-listen, --peer-certificate and --advertise have no place beside it")
 	}
 	if _, err := os.Stat(filepath.Join(o.data, "meta")); err == nil {
 		return fail("--data %s: a single node keeps its data there; choose another directory for the nodes of a cluster", o.data)

@@ -56,6 +56,7 @@ func TestPlaces(t *testing.T) {
 		{"--nodes makes", with(func(o *startOptions) { o.nodes, o.nodeID = 3, 1 })},
 		{"a single node", with(func(o *startOptions) { o.nodes, o.data = 3, used })},
 		{"ID@HOST:PORT", with(func(o *startOptions) { o.peers = []string{"1:9092"} })},
+		{"belong together", with(func(o *startOptions) { o.certificates.Key = "k" })},
 		{"secret file", with(func(o *startOptions) { o.secretFile = filepath.Join(dir, "none") })},
 		{"not enough", with(func(o *startOptions) { o.secretFile = file("short", "abc\n") })},
 		{"no port", with(func(o *startOptions) { o.nodes, o.listen = 3, "127.0.0.1:65535" })},
