@@ -16,7 +16,7 @@ import (
 )
 
 // TestGroupsInTheSimulator lets members of a group come, share the partitions of a topic, commit, leave or fall silent,
-// while the broker is killed or loses its power. Held against it:
+// while the broker, or one of three, is killed, loses its power, is paused or cut off from the others. Held against it:
 //
 //	in a generation a partition belongs to one member
 //	a fetched offset is never below one that was acknowledged before
@@ -29,19 +29,23 @@ func TestGroupsInTheSimulator(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("SIM_SEEDS"), 10, 64); err == nil {
 		seeds = n
 	}
-	commits := 0
-	for seed := range seeds {
-		g := runGroupWorld(t, seed)
-		commits += g.commits
-		if seed == 0 {
-			if again := runGroupWorld(t, seed); again.hash != g.hash {
-				t.Errorf("seed %d: hash %x, and again %x", seed, g.hash, again.hash)
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprint("nodes=", nodes), func(t *testing.T) {
+			commits := 0
+			for seed := range seeds {
+				g := runGroupWorld(t, seed, nodes)
+				commits += g.commits
+				if seed == 0 {
+					if again := runGroupWorld(t, seed, nodes); again.hash != g.hash {
+						t.Errorf("seed %d: hash %x, and again %x", seed, g.hash, again.hash)
+					}
+				}
 			}
-		}
-	}
-	t.Logf("%d seeds, %d commits", seeds, commits)
-	if commits < 100 {
-		t.Errorf("%d commits were acknowledged: too few to show anything", commits)
+			t.Logf("%d seeds, %d commits", seeds, commits)
+			if commits < 100 {
+				t.Errorf("%d commits were acknowledged: too few to show anything", commits)
+			}
+		})
 	}
 }
 
@@ -55,7 +59,8 @@ const (
 // groupWorld is a run. All its tasks are in one thread.
 type groupWorld struct {
 	world   *sim.World
-	broker  *sim.Node
+	brokers []*sim.Node
+	listens []string
 	h       host.Host // of the members' node
 	owners  map[string]string
 	acked   [simPartitions]int64
@@ -66,11 +71,17 @@ type groupWorld struct {
 	hash    uint64
 }
 
-func runGroupWorld(t *testing.T, seed uint64) *groupWorld {
+func runGroupWorld(t *testing.T, seed uint64, nodes int) *groupWorld {
 	t.Helper()
 	w := sim.New(seed, sim.Options{Limit: 10 * time.Minute})
-	g := &groupWorld{world: w, broker: w.AddNode("n1"), owners: map[string]string{}}
-	g.boot()
+	g := &groupWorld{world: w, owners: map[string]string{}}
+	for i := range nodes {
+		name := fmt.Sprint("n", i+1)
+		g.brokers, g.listens = append(g.brokers, w.AddNode(name)), append(g.listens, name+":9092")
+	}
+	for i := range nodes {
+		g.boot(i)
+	}
 	members := w.AddNode("c")
 	members.Boot(func(h host.Host) {
 		g.h = h
@@ -82,7 +93,7 @@ func runGroupWorld(t *testing.T, seed uint64) *groupWorld {
 		for i := range simMembers {
 			g.running++
 			m := &simMember{g: g, draws: w.Draws(fmt.Sprint("member ", i)), c: client.New(h, client.Options{
-				Name: fmt.Sprint("m", i), Brokers: []string{"n1:9092"}, Timeout: 20 * time.Second, Violated: w.Fail})}
+				Name: fmt.Sprint("m", i), Brokers: g.listens, Timeout: 20 * time.Second, Violated: w.Fail})}
 			h.Tasks.Go(fmt.Sprint("member ", i), m.run)
 		}
 	})
@@ -99,19 +110,25 @@ func runGroupWorld(t *testing.T, seed uint64) *groupWorld {
 	return g
 }
 
-func (g *groupWorld) boot() {
-	g.broker.Boot(func(h host.Host) {
-		_, err := node.Start(h, node.Config{Listen: "n1:9092", NodeID: 1, Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
-			WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
-			Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200"}})
-		if err != nil {
+func (g *groupWorld) boot(i int) {
+	c := node.Config{Listen: g.listens[i], NodeID: int32(i + 1), Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
+		WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
+		Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200"}}
+	if len(g.brokers) > 1 {
+		c.Secret = []byte("a secret")
+		for k := range g.brokers {
+			c.Peers = append(c.Peers, node.Peer{Node: int32(k + 1), Addr: fmt.Sprint("n", k+1, ":9192")})
+		}
+	}
+	g.brokers[i].Boot(func(h host.Host) {
+		if _, err := node.Start(h, c); err != nil {
 			g.world.Fail(fmt.Errorf("start: %w", err))
 		}
 	})
 }
 
 func (g *groupWorld) create() error {
-	c := client.New(g.h, client.Options{Name: "creator", Brokers: []string{"n1:9092"}, Violated: g.world.Fail})
+	c := client.New(g.h, client.Options{Name: "creator", Brokers: g.listens, Violated: g.world.Fail})
 	defer c.Close()
 	return c.Retry(g.h.Clock.Now().Add(time.Minute), func() error {
 		err := c.CreateTopic("t", simPartitions)
@@ -122,7 +139,8 @@ func (g *groupWorld) create() error {
 	})
 }
 
-// crashes ends the broker again and again, mostly just after an answer or in the middle of a write, and starts it again.
+// crashes ends a broker again and again, mostly just after an answer or in the middle of a write, and starts it again. One
+// of several may be paused or cut off from the others instead, but not from the members.
 func (g *groupWorld) crashes() {
 	d := g.world.Draws("crashes")
 	for {
@@ -130,17 +148,41 @@ func (g *groupWorld) crashes() {
 		if g.world.Now() > simChaos {
 			return
 		}
+		i := int(d.Below(int64(len(g.brokers))))
+		broker := g.brokers[i]
+		if len(g.brokers) > 1 && d.Chance(0.6) {
+			g.trouble(d, broker)
+			continue
+		}
 		how := sim.Pick(d, sim.Kill, sim.Power)
-		g.broker.Arm(sim.CrashPoint{Point: sim.Pick(d, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointYield),
+		broker.Arm(sim.CrashPoint{Point: sim.Pick(d, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointYield),
 			Count: uint64(d.Skewed(1, 40)), How: how})
-		for end := g.h.Clock.Now().Add(time.Second); g.broker.Running() && g.h.Clock.Now() < end; {
+		for end := g.h.Clock.Now().Add(time.Second); broker.Running() && g.h.Clock.Now() < end; {
 			g.h.Clock.Sleep(time.Millisecond)
 		}
-		g.broker.Disarm()
-		g.broker.Crash(how)
+		broker.Disarm()
+		broker.Crash(how)
 		g.h.Clock.Sleep(time.Duration(d.Skewed(1, 1000)) * time.Millisecond)
-		g.boot()
+		g.boot(i)
 	}
+}
+
+func (g *groupWorld) trouble(d *sim.Draws, broker *sim.Node) {
+	if d.Chance(0.5) {
+		broker.Pause(time.Duration(d.Skewed(300, 4000)) * time.Millisecond)
+		return
+	}
+	each := func(f func(from, to *sim.Node)) {
+		for _, other := range g.brokers {
+			if other != broker {
+				f(broker, other)
+				f(other, broker)
+			}
+		}
+	}
+	each(g.world.Cut)
+	g.h.Clock.Sleep(time.Duration(d.Skewed(300, 4000)) * time.Millisecond)
+	each(g.world.Heal)
 }
 
 // simMember is a consumer that reads nothing and commits the next offset again and again.
