@@ -29,8 +29,18 @@
 // that the cache holds. Killing the process alone keeps the cache. A failed sync drops the dirty pages from what will
 // ever be written while the cache goes on showing them, as Linux does.
 //
+// A disk can be slow, stuck, full, failing, rotten (a bit of a synced sector flips), unreadable in places, copied, replaced
+// and restored; see [DiskFaults], [Node.Rot], [Node.BadSector], [Node.ReplaceDisk].
+//
 // # The network
 //
 // Bytes arrive late and in chunks, down to single bytes; file ranges are read while they are sent; windows are bounded;
 // connections break in the middle of a frame, dials are refused, links clog, and a node that lost its power is silent.
+// Between two nodes there is a link in each direction, which can be cut ([World.Cut]), held back and slow. A cut loses
+// nothing in connections that outlive it, as TCP sends again; credit for a window travels back over the other link, so
+// that who can send but not hear stops when the window is full. One end of a connection can break alone ([World.HalfOpen]).
+//
+// # Pauses
+//
+// [Node.Pause] stops a node's tasks, while time, its kernel (which accepts connections and bytes) and the others go on.
 package sim

@@ -1,17 +1,20 @@
-// Package trial is one seed: a broker under load in a simulated world that breaks it, and the checks of what its clients
-// saw.
+// Package trial is one seed: one, three or five brokers under load in a simulated world that breaks them, and the checks
+// of what their clients saw.
 //
-// [Draw] makes the plan of a seed: the options of world, broker and topics, the actors, and the crashes. [Run] carries a
-// plan out:
+// [Draw] makes the plan of a seed: the options of world, brokers and topics, the actors, the crashes and the other faults.
+// A [Plan] is data: it can be written, read back ([ReadPlan]), and made smaller. [Run] carries it out:
 //
 //  1. The load: producers (idempotent or plain, acks all, 1 or 0), consumers with and without fetch sessions, an admin
 //     who creates, grows, empties and deletes topics, groups that commit offsets. Meanwhile the plan's crashes come, each
 //     after so many more acknowledged records: at a yield, in the middle of a write or a sync, just after one, or just
-//     after an answer was handed to the network; by killing the process or by cutting the power.
+//     after an answer was handed to the network; by killing the process, by cutting the power of a node or of all. Beside
+//     them come the faults of a cluster (plan_cluster.go, faults.go): links, pauses, disks, losses. What may be lost for
+//     good strikes one node of a plan.
 //  2. The repair: no more faults. Every batch without an answer must get one.
-//  3. The end: everything is read from the start; the broker is stopped in order, must leave nothing behind, and is read
-//     once more after another start.
+//  3. In a cluster, the liveness phase (liveness.go): every partition takes produces, every replica becomes whole.
+//  4. The end: everything is read from the start; the brokers are stopped in order, must leave nothing behind, have the
+//     same bytes in their segments (replicas.go), and are read once more after another start.
 //
-// What must hold is in oracle.go; the checks follow the list D1 to D18 in docs/simulation.md. A seed that has too few
+// What must hold is in oracle.go; the checks follow the list D1 to D19 in docs/simulation.md. A seed that has too few
 // acknowledged records, crashes, rolls or checkpoints has shown nothing and counts as failed.
 package trial
