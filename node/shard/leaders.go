@@ -45,7 +45,7 @@ func (s *Set) Leader(shard uint64) (Leader, bool) {
 }
 
 // PartitionLeader returns the leader of a partition with its leader epoch, and the replicas in sync in the order of the
-// partition's replicas. ok is false when no leader is known that can be heard.
+// partition's replicas. ok is false when no leader is known that can be heard, or the partition is not there yet.
 func (s *Set) PartitionLeader(t *catalog.Topic, index int) (node int32, epoch int32, isr []int32, ok bool) {
 	shard := t.Partitions[index].Shard
 	leader, ok := s.Leader(shard)
@@ -54,8 +54,11 @@ func (s *Set) PartitionLeader(t *catalog.Topic, index int) (node int32, epoch in
 	}
 	base := int32(0)
 	if local, here := s.shards.Load().Get(ordered.Int(shard)); here {
-		if place, has := local.places.Load().Get(key{Topic: t.ID, Index: int32(index)}); has {
+		place, has := local.places.Load().Get(key{Topic: t.ID, Index: int32(index)})
+		if has {
 			base = place.base
+		} else if slices.Contains(leader.InSync, s.o.Node) { // what is in sync and has it not: it is not there yet
+			return -1, -1, nil, false
 		}
 	}
 	for _, r := range t.Partitions[index].Replicas {

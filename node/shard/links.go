@@ -20,6 +20,7 @@ const (
 	callPropose   = 2 // a command for the catalog's leader: see forward.go
 	callTransfer  = 3 // a shard to be handed to the node that asks
 	callQuorum    = 4 // what the catalog's leader knows of its replicas
+	callAdopted   = 5 // whether the partitions of a topic are there: see await.go
 	callFill      = 32
 	callFillEnd   = 40
 )
@@ -104,6 +105,9 @@ func (h handler) Serve(from int32, kind uint8, request []byte) ([]host.Part, fun
 		return []host.Part{{Bytes: answer}}, nil, err
 	case kind >= callFill && kind < callFillEnd:
 		return h.set.serveFill(kind, request)
+	case kind == callAdopted:
+		answer, err := h.set.serveAdopted(request)
+		return []host.Part{{Bytes: answer}}, nil, err
 	case kind == callTransfer:
 		return nil, nil, h.set.serveTransfer(request)
 	}

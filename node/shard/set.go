@@ -199,43 +199,6 @@ func (s *Set) Lookup(topic [16]byte, index int32) (Partition, wire.ErrorCode) {
 	return p, code
 }
 
-// AwaitTopic waits until every partition of the topic has a leader, as far as this node has heard, and those with a
-// replica here are there; or until the deadline, then it returns false.
-func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool {
-	w := s.host.Tasks.NewWaiter()
-	s.changes.Add(w)
-	defer s.changes.Remove(w)
-	next := 0 // partitions before it were seen
-	for {
-		for next < len(topic.Partitions) && s.adopted(topic, next) {
-			next++
-		}
-		if next == len(topic.Partitions) {
-			return true
-		}
-		if !w.WaitUntil(deadline) {
-			return false
-		}
-	}
-}
-
-// adopted says whether a partition has a leader, and is here if it has a replica here.
-func (s *Set) adopted(topic *catalog.Topic, index int) bool {
-	id := topic.Partitions[index].Shard
-	shard, here := s.shards.Load().Get(ordered.Int(id))
-	if here {
-		if _, _, ok := shard.Held(partition.ID{Topic: topic.ID, Index: int32(index)}); !ok {
-			return false
-		}
-	} else if made, ok := s.Catalog().Shard(id); !ok {
-		return false
-	} else if _, member := made.Member(s.o.Node, s.identity.Directory); member {
-		return false
-	}
-	leader, ok := s.Leader(id)
-	return ok && !leader.Offline
-}
-
 // Failed is set when the node cannot go on, with the reason: a disk that failed, a log that cannot be written.
 func (s *Set) Failed() *host.Future[error] { return s.failed }
 
