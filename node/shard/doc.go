@@ -32,6 +32,42 @@
 // forget the entries up to that index. Only when that is durable are files deleted that the earlier checkpoint named.
 // Recovery opens partitions as their checkpoints say, and raft commits and applies again what came after.
 //
+// # The shards of a node
+//
+// A [Set] is all shards of a node. Its tasks, beside those of the shards:
+//
+//	checkpointer  takes the checkpoints of all shards
+//	reconciler    makes the shards follow the catalog: starts them on every member, gives partitions their settings, has
+//	              the shards that are led from here adopt and drop partitions
+//	ticker        turns raft's clock for the shards that are not at rest
+//	cluster       owns what is known of the other nodes: who can be heard, who leads what
+//	sessions      heartbeats of this broker; on the catalog's leader, fencing
+//	preferred     gives leadership back to preferred leaders
+//
+// The image of the catalog may be behind. So a partition that it does not know is dropped only when it is proven to be
+// current, by a read index that began after the partition was seen.
+//
+// # Clusters
+//
+// All nodes of a cluster hold the catalog: shard 0, whose members are in the file "meta" of each data directory. They come
+// there by formation (formation.go). A node that belongs to no cluster asks every peer who it is. When all have said that
+// they belong to none either, the one with the lowest id founds: it draws the cluster id, and writes it into its meta with
+// the node and directory ids of all. The others find a formed node that lists them, write that into theirs, and each
+// starts its replica. Every step is one durable write, and is found again by asking, whatever was interrupted. As long as
+// a peer is silent, or tells of a cluster that knows this node with another directory, nothing is founded: a node whose
+// disk was wiped never votes again. Each start of a node is counted in meta, durably, before anybody hears of it; an old
+// copy of a directory has fewer starts than the catalog has seen, a clone as many in another incarnation, and neither is
+// let in (links.go, admit).
+//
+// Leaders are announced by the nodes themselves, not by the catalog: when one begins or ceases to serve, when the replicas
+// in sync change, when a node can be heard again, and every second. The highest term wins, within it the last word of the
+// leader. Since partitions are adopted with the term as their first epoch, everybody knows leader epochs, too.
+//
+// A change of the catalog goes to the node that leads it, and is answered when its index is applied at the node that
+// asked ([Set.Change]); a try whose fate is unknown is repeated when a second decision of the same command does nothing.
+// The catalog's leader fences brokers of which it has not heard for a session timeout; one that has just begun to lead
+// gives all of them a whole one.
+//
 // # Formats
 //
 // Entry data (little endian). Version 0:
@@ -61,5 +97,23 @@
 //	"catalog/<key>"    a catalog.Record
 //
 // The epoch base of a partition is its first leader epoch minus the term of the entry that adopted it; its leader epoch is
-// epoch base + term.
+// epoch base + term. A first leader epoch of -1 is the term itself, so that the base is 0; that is what is written today.
+//
+// The file "meta" in a data directory, JSON. Format 1 had neither boots nor controllers and is read as a cluster of one:
+//
+//	{"format": 2, "cluster.id": "", "node.id": 1, "directory.id": "...", "boots": 3, "used": true,
+//	 "controllers": [{"node.id": 1, "directory.id": "...", "replica": 1}, ...]}
+//
+// What nodes tell and ask each other by way of net/peer (u and z are varints, see above; a string of bytes is b):
+//
+//	note 1, leaders       version u8 (0) | flags u8: 1 the node is about to stop | count u,
+//	                      shard u | term u | sequence u | in sync: count u, node z ...
+//	note 2, heartbeat     version u8 (0) | broker epoch z | incarnation 16
+//	call 1, introduction  JSON both ways: version (1), node, directory, peers, cluster, controllers as in meta
+//	call 2, propose       a catalog.Command; answer: 0 not decided and never will be | 1 unknown | 2 and a catalog.Result
+//	call 3, transfer      version u8 (0) | shard u | node z that is to lead; the answer is empty
+//	call 4, quorum        empty; answer: version u8 (0) | term u | commit u | count u,
+//	                      node z | directory 16 | match u | last contact z | last caught up z, ms since 1970
+//	call 5, adopted       version u8 (0) | topic id 16; answer: 1 its partitions led from there are there | 0 not in time
+//	calls 32 to 39        filling
 package shard
