@@ -3,6 +3,8 @@ package partition
 import (
 	"errors"
 	"slices"
+
+	"millrace/node/host/mutant"
 )
 
 // heldBy are the ranges that segments hold, which are ascending and apart.
@@ -138,7 +140,7 @@ func (l *Log) forgetFillsBelow(offset int64) {
 func (l *Log) settleFills() {
 	rolled, fills := l.rolled, l.fills[:0:0]
 	for _, f := range l.fills {
-		if !f.begun {
+		if !f.begun && !mutant.On("fill-settled-unsynced") {
 			fills = append(fills, f)
 			continue
 		}

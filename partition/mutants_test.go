@@ -8,6 +8,25 @@ import (
 	"millrace/node/host/mutant"
 )
 
+// TestFillMutants does the same for what the test of two replicas finds.
+func TestFillMutants(t *testing.T) {
+	defer mutant.Enable("")
+	for _, name := range []string{"fill-held-before-checkpoint", "fill-settled-unsynced", "fill-overlap-accepted",
+		"fill-generation-not-checked", "fill-hole-served"} {
+		mutant.Enable(name)
+		found := false
+		for seed := uint64(0); seed < 600 && !found; seed++ {
+			if _, err := runPair(seed, 250); err != nil {
+				t.Logf("%s: seed %d: %.150v", name, seed, err)
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("%s was not found", name)
+		}
+	}
+}
+
 // TestMutants says after how many seeds the model test finds each planted bug of this room.
 func TestMutants(t *testing.T) {
 	defer mutant.Enable("")
