@@ -27,6 +27,9 @@ func (r *replica) noteHoles(p *held) {
 			n = r.filling + 1
 		}
 		r.fills(n)
+		if missing && r.node != nil {
+			r.wake(nil) // a leader yields, and hears of it, at ticks
+		}
 	}
 	if missing && r.o.Fill != nil {
 		r.o.Fill(r.Shard, p.id)

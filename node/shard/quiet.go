@@ -25,7 +25,7 @@ const (
 // idle says that nothing is to be done in a shard that this replica leads.
 func (r *replica) idle() bool {
 	last := r.window.last()
-	if !r.serving || r.transferring || r.applied != last || len(r.storing) > 0 || len(r.backlog) > 0 || r.reads.pending() || len(r.lagging) > 0 {
+	if !r.serving || r.transferring || r.filling > 0 || r.applied != last || len(r.storing) > 0 || len(r.backlog) > 0 || r.reads.pending() || len(r.lagging) > 0 {
 		return false
 	}
 	for _, m := range r.others {
