@@ -67,6 +67,7 @@ func (r *replica) applyEarly(entries []wal.Entry) {
 func (r *replica) answerApplied(index uint64, w waiting) {
 	if w.copies > 0 && r.durableCopies(index) < w.copies {
 		r.lagging = append(r.lagging, lagging{index, w})
+		r.answered = true // what is known of the copies may be old
 		return
 	}
 	w.pending.Set(w.result)

@@ -6,11 +6,13 @@ import (
 )
 
 const (
-	// seekAgain is how many ticks a campaign has until the next attempt; each rank waits two ticks longer.
-	seekAgain = 3
-	seekRank  = 2
+	// seekRank is how many ticks each rank waits longer with a campaign, votingTicks how many a request for votes has.
+	seekRank    = 2
+	votingTicks = 4
 	// mostSeeks is how often a replica campaigns after a suspicion before it goes back to raft's own timeouts.
-	mostSeeks = 10
+	mostSeeks = 20
+	// stuckTicks is after how many ticks without an answer of the write-ahead log a leader gives up.
+	stuckTicks = 30
 	// silence is after how many ticks without a word from the leader it is asked to speak: a message of its that was late
 	// may have woken this replica after it was told to rest.
 	silence = electionTicks / 2
@@ -22,6 +24,8 @@ type seeking struct {
 	// may only just start.
 	left, in int
 	soon     bool
+	// voting counts the ticks since the last attempt.
+	voting int
 }
 
 // tick is a tick of raft's clock.
@@ -57,23 +61,27 @@ func (tick) happen(r *replica) {
 	r.measure()
 	r.retrySnapshots()
 	r.yieldLead()
+	r.abdicate()
 	r.publishProgress()
 }
 
-// seek campaigns unless there is a leader.
+// seek campaigns unless there is a leader. A request for votes is given some time, a question whether there would be
+// any is asked again soon: it may have come before the others heard of what happened.
 func (r *replica) seek() {
+	s := &r.seeking
 	if r.leader != raft.None {
-		r.seeking = seeking{}
+		*s = seeking{}
 		return
 	}
-	if r.seeking.soon && r.node.BasicStatus().RaftState != raft.StateCandidate {
-		r.seeking.left--
-		r.seeking.in = 1
-		_ = r.node.Campaign()
+	s.in = 1
+	if s.voting++; r.node.BasicStatus().RaftState == raft.StateCandidate && s.voting < votingTicks {
 		return
 	}
-	r.seeking.left--
-	r.seeking.in = seekAgain + seekRank*r.rank()
+	s.voting = 0
+	s.left--
+	if !s.soon {
+		s.in += seekRank * r.rank()
+	}
 	_ = r.node.Campaign()
 }
 
@@ -158,14 +166,17 @@ func (campaign) happen(r *replica) {
 
 type transfer int32
 
-func (t transfer) happen(r *replica) {
+func (t transfer) happen(r *replica) { r.handOver(int32(t)) }
+
+// handOver moves the leadership to the replica on a node, or with -1 to the best one.
+func (r *replica) handOver(node int32) {
 	if r.dead || !r.serving || r.alone() {
 		return
 	}
 	r.measure()
 	var to *member
 	for _, m := range r.others {
-		if m.inSync && (t < 0 || m.Node == int32(t)) && (to == nil || m.match > to.match) {
+		if m.inSync && (node < 0 || m.Node == node) && (to == nil || m.match > to.match) {
 			to = m
 		}
 	}
@@ -175,4 +186,14 @@ func (t transfer) happen(r *replica) {
 	r.wake(nil)
 	r.transferring = true
 	r.node.TransferLeader(to.Replica)
+}
+
+// abdicate hands the leadership over when this node's disk has not answered for long: nothing is applied here before it
+// is durable here, whatever the others have.
+func (r *replica) abdicate() {
+	if len(r.storing) == 0 || !r.serving || r.transferring || r.ticks-r.storing[0].tick < stuckTicks {
+		return
+	}
+	r.host.Log.Warn("the write-ahead log does not get on, another replica is to lead", "shard", r.id)
+	r.handOver(-1)
 }

@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -14,6 +15,7 @@ import (
 type received struct {
 	m        *raftpb.Message
 	payloads []wal.Payload
+	size     int
 }
 
 // stashed is the payload of an entry that raft was given and has not handed out to be stored. raft hands out what it
@@ -24,6 +26,9 @@ type stashed struct {
 }
 
 func (e *received) happen(r *replica) {
+	if e.size > 0 {
+		r.unread.Add(int64(-e.size))
+	}
 	if r.dead || r.retired != "" {
 		release(e.payloads)
 		return
@@ -36,7 +41,10 @@ func (e *received) happen(r *replica) {
 	m, err := r.check(e)
 	if err != nil {
 		release(e.payloads)
-		r.host.Log.Warn("a message of a peer was dropped", "shard", r.id, "node", from.Node, "reason", err)
+		if now := r.host.Clock.Now(); r.warned == 0 || now.Sub(r.warned) > time.Second {
+			r.warned = now
+			r.host.Log.Warn("a message of a peer was dropped", "shard", r.id, "node", from.Node, "reason", err)
+		}
 		return
 	}
 	from.contact, from.contactTick = r.host.Clock.Now(), r.ticks

@@ -24,14 +24,30 @@ type Carried struct {
 	At      wal.Location
 }
 
+// mostUnread bounds the payloads of messages that the shard has not looked at, in bytes, and mostMessages the events
+// that wait when a message comes: a peer that floods the shard is not listened to.
+const (
+	mostUnread   = 128 << 20
+	mostMessages = 4 * inboxSize
+)
+
 // Receive takes a message of another replica of the shard, which must not change any more, with the payload of each of
 // its entries if it is a MsgApp. It does not block, and retains the payloads that it keeps. A message that is not for
 // this replica, or not whole, is dropped: raft sends again what matters.
 func (s *Shard) Receive(m *raftpb.Message, payloads []wal.Payload) {
+	size := 0
+	for _, p := range payloads {
+		size += p.Size()
+	}
+	if s.unread.Load()+int64(size) > mostUnread || s.inbox.Len() > mostMessages {
+		return
+	}
 	for _, p := range payloads {
 		p.Retain()
 	}
-	if !s.inbox.Post(&received{m, payloads}) {
+	s.unread.Add(int64(size))
+	if !s.inbox.Post(&received{m, payloads, size}) {
+		s.unread.Add(int64(-size))
 		release(payloads)
 	}
 }

@@ -119,9 +119,9 @@ func (r *replica) answerReads() {
 	})
 }
 
-// end answers everybody when the node stops.
-func (s *reads) end() {
-	stopping := Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"}
+// end answers everybody when nobody will be answered any more.
+func (s *reads) end(reason string) {
+	stopping := Result{Error: wire.ErrNotLeaderOrFollower, Message: reason}
 	answerAll(s.asked, stopping)
 	for _, f := range s.flights {
 		answerAll(f.requests, stopping)
@@ -129,7 +129,7 @@ func (s *reads) end() {
 	for _, c := range s.confirmed {
 		answerAll(c.requests, stopping)
 	}
-	*s = reads{}
+	s.asked, s.flights, s.confirmed = nil, nil, nil
 }
 
 func answerAll(requests []*request, result Result) {

@@ -51,6 +51,8 @@ type replica struct {
 	arriving *arriving
 	// capturing is the number of checkpoints that were captured and are not durable.
 	capturing int
+	// warned is when a bad message of a peer was last logged.
+	warned host.Instant
 	// retired says why this replica takes no part any more; empty while it does.
 	retired string
 
@@ -214,6 +216,9 @@ func (r *replica) turn() {
 		}
 	}
 	r.clearStash()
+	if r.retired != "" {
+		r.refuseAll("the replica has lost its log")
+	}
 	if r.answered && !r.dead {
 		r.answered = false
 		if len(r.lagging) > 0 || r.leading && r.inSync() < len(r.o.Members) {
@@ -222,14 +227,19 @@ func (r *replica) turn() {
 	}
 }
 
-// end lets go of everything when the node stops.
-func (r *replica) end() {
+// refuseAll answers who waits for what was never proposed.
+func (r *replica) refuseAll(reason string) {
 	for _, q := range r.backlog {
-		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "the node is stopping"})
+		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: reason})
 	}
 	r.backlog = nil
-	r.reads.end()
+	r.reads.end(reason)
 	r.abandonLagging()
+}
+
+// end lets go of everything when the node stops.
+func (r *replica) end() {
+	r.refuseAll("the node is stopping")
 	r.clearStash()
 	r.endReplay()
 	r.window.truncate(r.window.first, func(s *slot) { s.payload.Release() })

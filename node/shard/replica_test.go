@@ -187,6 +187,31 @@ func TestTransferIsQuick(t *testing.T) {
 	})
 }
 
+// TestStuckDisk stops the disk of the leader: it gives the leadership to a node that can write.
+func TestStuckDisk(t *testing.T) {
+	inGroup(t, nil, func(s *scripted) error {
+		old := s.leader()
+		old.node.StickDisk(20 * time.Second)
+		old.tell("stuck", func(shard *Shard) {
+			b, err := newBatch(sequenced{}, "stuck")
+			if err != nil {
+				panic(err)
+			}
+			shard.Append(groupPartition(1), b, nil, -1)
+		})
+		err := s.await("another leader", 4*time.Second, func() error {
+			if l := s.leader(); l == nil || l == old {
+				return errors.New("nobody took over")
+			}
+			return nil
+		})
+		if err == nil {
+			err = s.want("a batch", s.append(s.leader(), -1, time.Second), wire.ErrNone)
+		}
+		return errors.Join(err, s.await("agreement", 40*time.Second, s.settled))
+	})
+}
+
 // TestRest lets a shard become idle: then no message is sent. It wakes for a batch, for a read on any replica, and when
 // its leader is lost; a leader that was cut off while resting answers no reads.
 func TestRest(t *testing.T) {

@@ -183,6 +183,8 @@ type Shard struct {
 	places  *host.Snapshot[directory]
 	changes *host.Watchers
 	ended   *host.Future[struct{}]
+	// unread is the size of the payloads of messages in the inbox.
+	unread *host.Counter
 }
 
 // Members are all replicas of the shard, this one too; they never change.

@@ -47,6 +47,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 			places:  host.NewSnapshot(h.Tasks, &directory{}),
 			changes: o.Changes,
 			ended:   host.NewFuture[struct{}](h.Tasks),
+			unread:  host.NewCounter(h.Tasks),
 		},
 		o: o, wal: w, machine: m,
 		partitions: map[partition.ID]*held{},

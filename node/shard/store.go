@@ -98,6 +98,8 @@ type stored struct {
 	entries []wal.Entry
 	// then are delivered when the append is durable.
 	then []*raftpb.Message
+	// tick is when it was handed over.
+	tick int
 	err  error
 }
 
@@ -119,7 +121,7 @@ func (r *replica) store(m *raftpb.Message, entries []wal.Entry, state []wal.Stat
 		}
 		return
 	}
-	s := &stored{entries: entries, then: m.GetResponses()}
+	s := &stored{entries: entries, then: m.GetResponses(), tick: r.ticks}
 	if voted && mutant.On("replica-vote-before-synced") || !r.leading && mutant.On("replica-ack-before-synced") {
 		r.deliver(s.then)
 		s.then = nil
@@ -232,6 +234,9 @@ func (r *replica) durable(s *stored) {
 
 // deliver steps messages of raft to itself, and sends the others.
 func (r *replica) deliver(messages []*raftpb.Message) {
+	if r.retired != "" {
+		return
+	}
 	for _, m := range messages {
 		if m.GetTo() != r.o.Replica {
 			r.send(m)
