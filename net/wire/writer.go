@@ -22,6 +22,7 @@ type Writer struct {
 	spliced  int64 // bytes of parts that are not in buf
 	flexible bool
 	whole    bool // nothing is spliced: tagged fields are shifted, records kept
+	tagged   int  // tagged fields that are under way: they are shifted, so nothing in them is spliced
 	err      error
 }
 
@@ -50,7 +51,7 @@ func (w *Writer) cut() {
 
 // splice makes part the next one, or copies it if it is short.
 func (w *Writer) splice(part host.Part) {
-	if part.File == nil && (w.whole || len(part.Bytes) < spliceFrom) {
+	if part.File == nil && (w.whole || w.tagged > 0 || len(part.Bytes) < spliceFrom) {
 		w.buf = append(w.buf, part.Bytes...)
 		return
 	}
@@ -178,12 +179,15 @@ func (w *Writer) Records(v Records, nullable bool) {
 // beginTagged starts a tagged field; its size is put in by endTagged.
 func (w *Writer) beginTagged(tag uint32) (at int) {
 	w.Uvarint(tag)
+	w.tagged++
 	return len(w.buf)
 }
 
 // endTagged puts the size of the field that begins at in front of it. No
-// tagged field of Kafka's holds records, so none is ever cut into parts.
+// tagged field of Kafka's holds records, and bytes in one are copied, so none
+// is ever cut into parts.
 func (w *Writer) endTagged(at int) {
+	w.tagged--
 	var size [binary.MaxVarintLen32]byte
 	n := binary.PutUvarint(size[:], uint64(len(w.buf)-at))
 	w.buf = append(w.buf, size[:n]...)

@@ -8,7 +8,7 @@ type writer struct {
 	err     error
 }
 
-func (w *writer) put(keyVersion int16, key, value message) {
+func (w *writer) put(keyVersion int16, key, value wire.Record) {
 	r := Record{}
 	var err error
 	if r.Key, err = encode(keyVersion, 0, key); err == nil && value != nil {

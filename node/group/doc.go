@@ -17,6 +17,7 @@
 // # The flow
 //
 //	c := group.New(group.DefaultConfig(), random)
+//	c.SetCluster(cluster, created)                                                   // and whenever the metadata changes
 //	for each record of the partition's log { c.Apply(offset, producer, record) }     // replay; every replica
 //	out := c.Elect(now)                                                              // this replica leads
 //
@@ -54,6 +55,37 @@
 //
 // A generation is written to the log once, when its leader's assignment arrives, and when a group becomes empty.
 //
-// The next kind of group (KIP-848) goes beside: its own record types in records.go, its own live type next to the
-// classic one, the same image for offsets. Records of types that this package does not know are skipped by Apply.
+// # Consumer groups
+//
+// In a group of the consumer protocol (KIP-848, in consumer*.go) members do not wait for each other. Three numbers say how
+// far everything is:
+//
+//	group epoch       grows when members, subscriptions, or the topics' partitions change
+//	assignment epoch  the group epoch for which the target was computed, by an assignor here (assign.go)
+//	member epoch      the assignment epoch whose target the member has reached, as far as others let it
+//
+// A heartbeat brings a member's wishes, may move the first two, and takes the member a step (reconcile.go):
+//
+//	                 target changed,            said that it gave            others gave back
+//	                 it must give back          everything back              all that it waits for
+//	Stable ───────────────────► Unrevoked ───────────────► Unreleased ────────────────────► Stable
+//	   └──────────────────────────────────── nothing to give back ──────────┴──────────────────┘
+//
+// So a partition is never given to a member before the one that had it has said that it has it no more, or is fenced: its
+// session has ended, or it took longer than its rebalance timeout to give back. Nothing is given by time alone, and who has
+// what follows from records (consumer_records.go), of which every replica knows the owners.
+//
+// The state of a consumer group is the same type in the image and at the leader, who is ahead by one batch at most
+// (lane.go): operations on a group run one after the other, what comes while a batch is open goes into the next, and a batch
+// that fails takes the leader's group back to the image's.
+//
+// Members of the classic protocol may be in a consumer group (consumer_classic.go). The first member of the consumer
+// protocol makes a classic group a consumer group, the last that leaves makes it a classic one again (migrate.go).
+//
+// What differs from Kafka 4.3.1: the hash of the topics' metadata, so that who changes from one to the other assigns once
+// more; racks are not in it, since no assignor looks at them. Assignors take members in the order of their ids, where Kafka
+// takes them in the order of a hash table. A regular expression whose program is too large for its group's topics is refused
+// or matches nothing.
+//
+// Records of types that this package does not know are skipped by Apply.
 package group

@@ -93,6 +93,8 @@ func (s *script) printAdmin(answer Response) {
 		for _, g := range a.Groups {
 			fmt.Fprintf(&s.out, " %s:%s", g.GroupID, errorName(g.Error))
 		}
+	default:
+		s.printConsumer(answer)
 	}
 }
 
@@ -127,6 +129,8 @@ func (s *script) printLog(from int) {
 		}
 		fmt.Fprintf(&s.out, "log %d: ", from+i)
 		switch {
+		case key.kind >= keyConsumerGroup:
+			fmt.Fprintln(&s.out, printConsumerRecord(key, r.Value))
 		case key.kind == keyOffset && r.Value == nil:
 			fmt.Fprintf(&s.out, "%s %s/%d gone\n", key.offset.group, key.offset.topic, key.offset.partition)
 		case key.kind == keyOffset:

@@ -136,25 +136,9 @@ func decodeGroup(b []byte) (*wire.GroupMetadataValue, error) {
 	return m, nil
 }
 
-// message is what both keys and values are.
-type message interface {
-	Encode(w *wire.Writer, version int16)
-}
-
 // encode writes the version and the message. It fails when a string is longer than its length field can say.
-func encode(prefix, version int16, m message) ([]byte, error) {
-	w := wire.NewWriter(nil)
-	w.Int16(prefix)
-	m.Encode(w, version)
-	parts, err := w.Parts()
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, w.Size())
-	for _, p := range parts {
-		out = append(out, p.Bytes...)
-	}
-	return out, nil
+func encode(prefix, version int16, m wire.Record) ([]byte, error) {
+	return wire.AppendRecord([]byte{byte(prefix >> 8), byte(prefix)}, m, version)
 }
 
 func encodeOffsetKey(k offsetKey) ([]byte, error) {

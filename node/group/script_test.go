@@ -20,14 +20,19 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts print into tes
 // TestScripts runs testdata/*.txt. A script is a list of blocks: lines of commands, a line "----", what they print, an
 // empty line. Lines that begin with # are comments. A command is a word and arguments name=value; a list has commas.
 //
-//	config size=3 delay=0s min=6s max=30m retention=168h interval=10m metadata=4096      must come first
+//	config size=3 delay=0s min=6s max=30m retention=168h interval=10m metadata=4096 consumers=3 assignment=0s
+//	     migration=upgrade|downgrade|disabled      must come first
+//	topics t=4 u=0                                sets topics and their numbers of partitions; 0: it is gone
+//	beat group=g member=m epoch=0 [joins] [topics=t,u] [pattern=t.*] [owned=t/0,t/1] [instance=i] [rack=r] [assignor=range]
+//	     [rebalance=20s] [v=1]           a heartbeat of the consumer protocol; with joins it says what a first one must say
+//	describe-consumer group=g
 //	join group=g client=c [member=m] [instance=i] [protocols=range:meta+sticky:meta] [type=consumer] [session=10s]
 //	     [rebalance=60s] [v=9]           meta of the form topics(a,b) is a consumer's subscription
 //	sync group=g gen=1 member=m [instance=i] [type=consumer] [protocol=range] [assign=m1:bytes,m2:bytes]
 //	heartbeat group=g gen=1 member=m [instance=i]
 //	leave group=g members=m1,m2 | instances=i1,i2
 //	commit group=g [gen=1 member=m instance=i] at=topic/0:17,topic/1:18 [metadata=x] [epoch=3] [retention=1h] [v=9]
-//	fetch group=g at=topic/0,topic/1 [stable]     without at: all
+//	fetch group=g at=topic/0,topic/1 [stable] [member=m epoch=3]     without at: all
 //	delete-offsets group=g at=topic/0,topic/1
 //	delete-topics topics=a,b
 //	describe groups=a,b [v=6]
@@ -215,6 +220,8 @@ func (s *script) command(line string) {
 			panic(err)
 		}
 		s.w.advance(d)
+	case "topics":
+		s.setTopics(words[1:])
 	case "hold":
 		s.w.hold = true
 	case "release":
@@ -247,6 +254,11 @@ func (s *script) configure(a args) {
 	s.config.OffsetsRetention = a.duration("retention", s.config.OffsetsRetention)
 	s.config.OffsetsRetentionInterval = a.duration("interval", s.config.OffsetsRetentionInterval)
 	s.config.OffsetMetadataMaxBytes = a.number("metadata", s.config.OffsetMetadataMaxBytes)
+	s.config.ConsumerMaxSize = a.number("consumers", s.config.ConsumerMaxSize)
+	s.config.ConsumerAssignment.Default = a.duration("assignment", s.config.ConsumerAssignment.Default)
+	if policy, ok := a.m["migration"]; ok {
+		s.config.ConsumerUpgrade, s.config.ConsumerDowngrade = policy == "upgrade", policy == "downgrade"
+	}
 	if err := s.config.Validate(); err != nil {
 		fmt.Fprintln(&s.out, err)
 	}
@@ -298,7 +310,7 @@ func (s *script) offsetRequest(command string, a args) Request {
 		for _, v := range a.list("at") {
 			place, offset, _ := strings.Cut(v, ":")
 			topic, partition, _ := strings.Cut(place, "/")
-			r.Topics = append(r.Topics, CommitTopic{Topic: topic, Partitions: []CommitPartition{{
+			r.Topics = append(r.Topics, CommitTopic{Topic: topic, TopicID: s.topicID(topic), Partitions: []CommitPartition{{
 				Partition: atoi(partition), Offset: int64(atoi(offset)), LeaderEpoch: int32(a.number("epoch", -1)),
 				Metadata: a.m["metadata"],
 			}}})
@@ -306,13 +318,18 @@ func (s *script) offsetRequest(command string, a args) Request {
 		return r
 	case "fetch":
 		_, stable := a.m["stable"]
-		return &OffsetFetchRequest{GroupID: a.m["group"], All: a.m["at"] == "", Topics: places(a.list("at")), RequireStable: stable}
+		r := &OffsetFetchRequest{GroupID: a.m["group"], All: a.m["at"] == "", Topics: places(a.list("at")), RequireStable: stable,
+			MemberEpoch: int32(a.number("epoch", -1))}
+		if _, ok := a.m["member"]; ok {
+			r.MemberID = new(a.str("member"))
+		}
+		return r
 	case "delete-offsets":
 		return &OffsetDeleteRequest{GroupID: a.m["group"], Topics: places(a.list("at"))}
 	case "delete-topics":
 		return &TopicsDeletedRequest{Topics: a.list("topics")}
 	}
-	return nil
+	return s.consumerRequest(command, a)
 }
 
 func places(list []string) []FetchTopic {
