@@ -87,7 +87,6 @@ type answers struct {
 	l      *Links
 	s      *sender
 	conn   host.Conn
-	vitals *vitals
 	reader *reader
 	calls  *host.Queue[asked]
 	over   *host.Counter // not zero: the connection has ended
@@ -97,10 +96,10 @@ type answers struct {
 	order []asked
 }
 
-func newAnswers(l *Links, s *sender, c host.Conn, v *vitals) *answers {
+func newAnswers(l *Links, s *sender, c host.Conn) *answers {
 	t := l.host.Tasks
 	return &answers{
-		l: l, s: s, conn: c, vitals: v, reader: newReader(c, l.host.Buffers, l.options.MaxFrameBytes),
+		l: l, s: s, conn: c, reader: newReader(c, l.host.Buffers, l.options.MaxFrameBytes),
 		calls: host.NewQueue[asked](t, 1<<30, nil), over: host.NewCounter(t), ended: host.NewFuture[struct{}](t),
 		open: make(map[uint64]*call),
 	}
@@ -110,7 +109,6 @@ func (a *answers) run() {
 	for {
 		f, err := a.reader.next()
 		if err == nil {
-			a.l.hear(a.s.node, a.vitals)
 			err = a.take(&f)
 		}
 		if err != nil {
@@ -197,9 +195,9 @@ func (l *Links) brokenBy(node int32, err error) {
 	}
 }
 
-// hear notes that something came from a node.
+// hear notes that something came from a node. Only the task that reads its control stream calls it.
 func (l *Links) hear(node int32, v *vitals) {
-	v.heard.Add(1)
+	v.heard.Add(int64(l.host.Clock.Now()) - v.heard.Load())
 	if v.quiet.Load() != 0 {
 		l.events.Post(heard{node})
 	}

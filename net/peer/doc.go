@@ -35,10 +35,11 @@
 //
 // A node is up while both control connections with it stand (its own and the one dialled to it) and it is heard: a
 // sender that has had nothing to send for Options.Ping sends a ping, and a node of which nothing came for Options.Silence
-// on any connection is down, give or take an eighth of that. When either control connection ends, the node is down at
-// once. Up and Down alternate. A node that stays silent for five times Silence loses all connections, so that they are
-// dialled anew: one that is dead at the other end only would be believed in for a quarter of an hour otherwise. When the
-// process itself did not run for a while, nobody is taken for silent on account of it.
+// on its control connection is down. TCP loses nothing, so what counts is the difference between the two: more pings would
+// only keep processors awake. When either control connection ends, the node is down at once. Up and Down alternate. A node that stays silent for five times Silence loses all connections, so that they are
+// dialled anew: one that is dead at the other end only would be believed in for a quarter of an hour otherwise. A silent
+// node is doubted for a sixteenth of Silence first: when this process itself did not run for a while, what came in the
+// meantime is still to be read.
 //
 // # Who is let in
 //

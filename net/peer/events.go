@@ -79,7 +79,7 @@ func (e *greeted) happen(k *keeper) {
 	}
 	n = k.node(e.hello.Node)
 	n.known.hello, n.known.seen = e.hello, true
-	n.heardAt = k.l.host.Clock.Now()
+	n.excused = k.l.host.Clock.Now()
 	if !mutant.On("peer-old-incarnation-kept") {
 		k.abandon(n, &e.hello)
 	}
@@ -138,7 +138,7 @@ func (e heard) happen(k *keeper) {
 
 // hear notes that a node is not silent.
 func (k *keeper) hear(n *node) {
-	n.heardAt = k.l.host.Clock.Now()
+	n.excused, n.doubted = k.l.host.Clock.Now(), host.Never
 	n.vitals.quiet.Add(-n.vitals.quiet.Load())
 }
 

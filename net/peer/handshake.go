@@ -76,47 +76,46 @@ func (l *Links) newGreeting(s stream, target int32, v uint16) (*greeting, error)
 }
 
 // greet is the dialler's side of the handshake.
-func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) (*vitals, error) {
+func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) error {
 	l.deadlines(c, l.host.Clock.Now().Add(handshakeTimeout))
 	mine, err := l.newGreeting(s, node, version)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	opening, err := tell(c, noteOpening, mine.encode())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	reply, err := hear(c, noteReply)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	theirs, err := decodeGreeting(reply[envelopeSize:])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if theirs.version < oldest || theirs.version > version || theirs.stream != s {
-		return nil, fmt.Errorf("%w: reply with version %d, stream %d", errMalformed, theirs.version, theirs.stream)
+		return fmt.Errorf("%w: reply with version %d, stream %d", errMalformed, theirs.version, theirs.stream)
 	}
 	if _, err := tell(c, noteProof, proof(l.options.Secret, roleDialer, opening, reply)); err != nil {
-		return nil, err
+		return err
 	}
 	verdict, err := hear(c, noteVerdict)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !proven(l.options.Secret, roleListener, opening, reply, verdict[envelopeSize:]) {
-		return nil, errSecret
+		return errSecret
 	}
-	v, err := l.admit(theirs.hello, &node, c.Identity(), id, s)
-	if err != nil {
+	if _, err := l.admit(theirs.hello, &node, c.Identity(), id, s); err != nil {
 		refuse(c, err)
-		return nil, fmt.Errorf("%w: %w", errNotAdmitted, err)
+		return fmt.Errorf("%w: %w", errNotAdmitted, err)
 	}
 	if _, err := tell(c, noteBegin, nil); err != nil {
-		return nil, err
+		return err
 	}
 	l.deadlines(c, host.Never)
-	return v, nil
+	return nil
 }
 
 // welcome is the listener's side of the handshake. The vitals are nil unless the peer has proven who it is and was

@@ -85,7 +85,9 @@ func (in *inbound) run() error {
 		if err != nil {
 			return err
 		}
-		in.l.hear(in.node, in.vitals)
+		if in.stream == streamControl {
+			in.l.hear(in.node, in.vitals)
+		}
 		err = in.open(&f)
 		if err == nil {
 			err = in.deliver()

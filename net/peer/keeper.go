@@ -2,14 +2,13 @@ package peer
 
 import (
 	"slices"
-	"time"
 
 	"millrace/node/host"
 )
 
 // vitals say how a node does; readers write them, the keeper looks at them now and then.
 type vitals struct {
-	heard *host.Counter // frames
+	heard *host.Counter // the instant at which the last frame came on the control stream
 	quiet *host.Counter // not zero: nothing was heard for too long
 }
 
@@ -29,7 +28,6 @@ type keeper struct {
 	complains map[string]complaint
 	closing   bool
 	done      bool
-	looked    host.Instant
 }
 
 // node is what the keeper knows of a peer.
@@ -40,8 +38,8 @@ type node struct {
 	// in and out are the control connections that it has dialled and that were dialled to it; nil when there is none.
 	in, out *tracked
 	up      bool
-	count   int64 // of vitals.heard, when it was looked at last
-	heardAt host.Instant
+	// excused is when it was heard otherwise than vitals say; doubted when it will have been doubted for long enough.
+	excused, doubted host.Instant
 }
 
 // tracked is a connection.
@@ -63,30 +61,24 @@ type complaint struct {
 
 func (k *keeper) run() {
 	var batch []event
-	w := k.l.keeping
-	k.looked = k.l.host.Clock.Now()
 	for !k.done {
 		batch, _ = k.l.events.Drain(batch[:0])
 		for i, e := range batch {
 			e.happen(k)
 			batch[i] = nil
 		}
-		switch {
-		case len(batch) > 0 || k.done:
-		case len(k.conns) == 0:
-			w.Wait()
-			k.looked = k.l.host.Clock.Now()
-		case w.WaitUntil(k.looked.Add(k.tick())):
+		if len(batch) > 0 {
+			continue
 		}
-		if now := k.l.host.Clock.Now(); now >= k.looked.Add(k.tick()) {
-			k.look(now)
+		if due := k.look(k.l.host.Clock.Now()); due == host.Never {
+			k.l.keeping.Wait()
+		} else {
+			k.l.keeping.WaitUntil(due)
 		}
 	}
 	k.l.events.Close()
 	k.l.ended.Set(struct{}{})
 }
-
-func (k *keeper) tick() time.Duration { return k.l.options.Silence / 8 }
 
 // After how many times Silence everything that belongs to a silent node is closed, so that it is dialled anew: a
 // connection can be dead at the other end without this one being told. patientAfter counts when the node has no
@@ -94,28 +86,49 @@ func (k *keeper) tick() time.Duration { return k.l.options.Silence / 8 }
 const (
 	abandonAfter = 5
 	patientAfter = 25
+	// doubtFor is the part of Silence for which a node is doubted before it is silent: when this process has not run for a
+	// while, what came meanwhile is still to be read.
+	doubtFor = 16
 )
 
-// look finds who has fallen silent.
-func (k *keeper) look(now host.Instant) {
-	paused := now > k.looked.Add(4*k.tick()) // this process did not run: what was sent meanwhile is still to be read
-	k.looked = now
+// look finds who has fallen silent, and returns when to look again.
+func (k *keeper) look(now host.Instant) (due host.Instant) {
+	due = host.Never
 	silence := k.l.options.Silence
 	for _, n := range k.nodes {
-		if c := n.vitals.heard.Load(); c != n.count || paused {
-			n.count, n.heardAt = c, now
+		if !slices.ContainsFunc(k.conns, func(c *tracked) bool { return c.node == n && !c.dropped }) {
+			continue
 		}
-		still := now.Sub(n.heardAt)
-		if still >= silence-k.tick() && n.vitals.quiet.Load() == 0 && n.in != nil {
-			n.vitals.quiet.Add(1)
-			k.l.host.Log.Warn("peer is silent", "peer", n.id)
-			k.judge(n)
+		last := max(n.excused, min(host.Instant(n.vitals.heard.Load()), now))
+		end := last.Add(silence)
+		if n.in != nil && n.vitals.quiet.Load() == 0 {
+			switch {
+			case now < end:
+				n.doubted = host.Never
+			case n.doubted == host.Never:
+				n.doubted = now.Add(silence / doubtFor)
+				end = n.doubted
+			case now < n.doubted:
+				end = n.doubted
+			default:
+				n.vitals.quiet.Add(1)
+				k.l.host.Log.Warn("peer is silent", "peer", n.id)
+				k.judge(n)
+			}
 		}
-		if still > abandonAfter*silence && n.in != nil || still > patientAfter*silence {
+		if n.in == nil {
+			end = last.Add(patientAfter * silence)
+		} else if n.vitals.quiet.Load() != 0 {
+			end = last.Add(abandonAfter * silence)
+		}
+		if now >= end {
 			k.abandon(n, nil)
-			n.heardAt = now
+			n.excused = now
+			continue
 		}
+		due = min(due, end)
 	}
+	return due
 }
 
 // abandon closes the connections of a node; if h is not nil, only those of other incarnations.
@@ -167,7 +180,7 @@ func (k *keeper) node(id int32) *node {
 	i, found := slices.BinarySearchFunc(k.nodes, id, func(n *node, id int32) int { return int(n.id) - int(id) })
 	if !found {
 		tasks := k.l.host.Tasks
-		n := &node{id: id, vitals: &vitals{host.NewCounter(tasks), host.NewCounter(tasks)}, heardAt: k.l.host.Clock.Now()}
+		n := &node{id: id, vitals: &vitals{host.NewCounter(tasks), host.NewCounter(tasks)}, excused: k.l.host.Clock.Now(), doubted: host.Never}
 		k.nodes = slices.Insert(k.nodes, i, n)
 	}
 	return k.nodes[i]

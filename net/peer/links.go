@@ -42,7 +42,7 @@ const (
 )
 
 func (o Options) withDefaults(h host.Host) Options {
-	or(&o.Ping, 50*time.Millisecond)
+	or(&o.Ping, 100*time.Millisecond)
 	or(&o.Silence, 400*time.Millisecond)
 	or(&o.QueueBytes, 64<<20)
 	or(&o.SmallQueueBytes, 8<<20)

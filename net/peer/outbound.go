@@ -158,10 +158,10 @@ func (s *sender) connect() (begun bool, err error) {
 		return false, err
 	}
 	id := l.track(c, true)
-	v, err := l.greet(c, id, s.node, s.stream)
+	err = l.greet(c, id, s.node, s.stream)
 	if err == nil {
 		begun, s.failed = true, 0
-		err = s.serve(c, id, v)
+		err = s.serve(c, id)
 	} else {
 		s.lament(addr, err)
 	}
@@ -178,9 +178,9 @@ func (s *sender) lament(addr string, err error) {
 }
 
 // serve sends what waits until the connection ends.
-func (s *sender) serve(c host.Conn, id uint64, v *vitals) error {
+func (s *sender) serve(c host.Conn, id uint64) error {
 	l := s.l
-	a := newAnswers(l, s, c, v)
+	a := newAnswers(l, s, c)
 	if !l.start("peer-answers", a.run) {
 		return host.ErrClosed
 	}

@@ -88,7 +88,7 @@ type Options struct {
 
 	// Ping is the time after which a link without traffic says that it lives, Silence how long a peer may say nothing
 	// before it is Down.
-	Ping    time.Duration // 50 ms
+	Ping    time.Duration // 100 ms
 	Silence time.Duration // 400 ms
 
 	// QueueBytes bounds what waits for one peer in the append stream, and SmallQueueBytes what waits in each of the

@@ -164,8 +164,8 @@ func TestSilence(t *testing.T) {
 	}
 	expect(990*time.Millisecond, true, 1)
 	w.After(time.Second, func() { w.Clog(nodes[0], nodes[1], 800*time.Millisecond) })
-	expect(1330*time.Millisecond, true, 1)
-	expect(1460*time.Millisecond, false, 1)
+	expect(1295*time.Millisecond, true, 1)
+	expect(1430*time.Millisecond, false, 1)
 	expect(1790*time.Millisecond, false, 1)
 	expect(1810*time.Millisecond, true, 2)
 	w.After(2*time.Second, func() { w.Clog(nodes[0], nodes[1], 10*time.Second) }) // long enough for the connections to be given up
