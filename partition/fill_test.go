@@ -306,3 +306,42 @@ func long(t *testing.T, base, next int64) []byte {
 	}
 	return b
 }
+
+// TestLastBlockIsLost: a segment whose end cannot be read any more is no reason not to append.
+func TestLastBlockIsLost(t *testing.T) {
+	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096, CacheBytes: 1})
+	l := create(t, s)
+	for i := range int64(12) {
+		add(t, l, i, 1000, false)
+	}
+	record := settle(t, l)
+	l.Close()
+	l, err := partition.Open(s, "p", record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "p", "00000000000000000000.log"), 9000); err != nil {
+		t.Fatal(err)
+	}
+	for i := int64(12); i < 20; i++ {
+		add(t, l, i, 1000, false)
+	}
+	if got := l.View().Holes(); !slices.Equal(got, []partition.OffsetRange{{Start: 0, End: 12}}) {
+		t.Fatal(got)
+	}
+	salvage(t, l)
+	if got := l.View().Holes(); len(got) != 1 || got[0].Start < 5 || got[0].End != 12 {
+		t.Fatal(got)
+	}
+	record = settle(t, l)
+	l.Close()
+	if l, err = partition.Open(s, "p", record); err != nil {
+		t.Fatal(err)
+	}
+	for o := range int64(20) {
+		if o < l.View().Holes()[0].Start || o >= 12 {
+			verify(t, l, o, 1000)
+		}
+	}
+	l.Close()
+}

@@ -107,6 +107,10 @@ func (s *Shared) writeIndex(g *segment, w indexWrite, size int64) error {
 			if block, entries, err = 0, nil, nil; err == nil {
 				entries, err = s.scanIndex(g, size)
 			}
+			if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrDropped) {
+				s.host.Log.Warn("an index cannot be made again", "segment", g.name, "error", err)
+				return file.Close() // the segment is damaged: a reader or the scrub finds out
+			}
 			if err != nil {
 				file.Close()
 				return fmt.Errorf("make index of segment %s again: %w", g.name, err)

@@ -109,6 +109,7 @@ func (l *Log) Append(b Batch) error {
 	if b.Roll || l.info.Bytes+size > maxSegmentBytes || h.LastOffset()-l.info.Base > 1<<31-1 {
 		l.Roll()
 	}
+	l.resume(len(b.Bytes))
 	l.index(&h)
 	if err := l.write(b.Bytes); err != nil {
 		return fmt.Errorf("append to %v: %w", l.id, err)

@@ -61,11 +61,30 @@ func (l *Log) startChunk(incoming int) error {
 	t.used, t.written = within, 0
 	if within > 0 {
 		if err := l.shared.readBack(l.active, chunk.mem[:within], at); err != nil {
+			l.shared.tails.Add(-int64(len(chunk.mem)))
+			chunk.ref.Release()
 			return fmt.Errorf("read the last block of segment %s: %w", l.active.name, err)
 		}
 	}
 	t.addChunk(chunk)
 	return nil
+}
+
+// resume makes sure that the segment being written can be appended to. One whose last block cannot be read any more is
+// damaged: its range becomes a hole, and a new segment begins at the end.
+func (l *Log) resume(incoming int) {
+	t := &l.tail
+	if t.chunk != nil || t.pos == blockFloor(t.pos) {
+		return
+	}
+	err := l.startChunk(incoming)
+	if err == nil {
+		return
+	}
+	t.pos, t.flushed = 0, 0
+	t.forget(l.active)
+	l.lose(&rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}, err.Error())
+	l.newActive()
 }
 
 // makeChunk takes memory: twice as much each time while the log fills its chunks, little for a log that grows slowly.

@@ -87,6 +87,9 @@ func (r *replica) show() {
 		p.touched = false
 		if !p.gone {
 			p.log.Publish()
+			if !p.missing && !p.log.Whole() { // the end of its last segment could not be read
+				r.noteHoles(p)
+			}
 		}
 		r.touched[i] = nil
 	}
