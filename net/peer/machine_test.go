@@ -53,6 +53,7 @@ func TestOnTheMachine(t *testing.T) {
 		w.file = file
 		o := simOptions(node, boots)
 		o.Listen, o.Peers = addresses[node-1].Addr, addresses
+		o.Silence = 10 * time.Second // the test may have to wait for a processor
 		l, err := Start(h, o, w)
 		if err != nil {
 			t.Fatal(err)
