@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -196,64 +195,6 @@ func (l *load) probe(ctx context.Context, every time.Duration) error {
 			}
 		})
 		wait(ctx, every)
-	}
-	return nil
-}
-
-// final reads every log from its start to its end, when all else is done.
-func (l *load) final(ctx context.Context) error {
-	c, err := kgo.NewClient(l.options(kgo.ConsumeTopics(logTopic, bulkTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	call := l.now()
-	admin := kadm.NewClient(c)
-	starts, err := admin.ListStartOffsets(ctx, logTopic, bulkTopic)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("asking where the logs start: %w", err)
-	}
-	ends, err := admin.ListEndOffsets(ctx, logTopic, bulkTopic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("asking where the logs end: %w", err)
-	}
-	finals := map[string]*lin.Operation{}
-	missing := map[string]bool{}
-	ends.Each(func(o kadm.ListedOffset) {
-		log := logName(o.Topic, o.Partition)
-		start, _ := starts.Lookup(o.Topic, o.Partition)
-		finals[log] = &lin.Operation{Log: log, Client: l.client(), Kind: lin.Final, Call: call, Offset: start.Offset, To: o.Offset}
-		missing[log] = o.Offset > start.Offset
-		if !missing[log] {
-			delete(missing, log)
-		}
-	})
-	for len(missing) > 0 {
-		fetches := c.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return fmt.Errorf("reading all logs, with %d not read to the end: %w", len(missing), ctx.Err())
-		}
-		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-			f := finals[logName(p.Topic, p.Partition)]
-			if f == nil || len(p.Records) == 0 {
-				return
-			}
-			op := fetched(f.Log, p.Records)
-			f.Records, f.Offsets, f.Epochs = append(f.Records, op.Records...), append(f.Offsets, op.Offsets...), append(f.Epochs, op.Epochs...)
-			if op.To >= f.To {
-				delete(missing, f.Log)
-			}
-		})
-	}
-	for _, f := range finals {
-		f.Return = l.now()
-		l.add(*f)
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type Options struct {
 	// Nodes are the brokers, number 1 first; none runs yet. Network is in front of them.
 	Nodes   []Process
 	Network *Network
+	// Racks are the racks of the nodes, if each has its own: then every replica is read in the end.
+	Racks []string
 	// Bootstrap are the addresses that clients are given.
 	Bootstrap []string
 	// Seed decides the faults; they go on for Duration.
@@ -221,7 +223,19 @@ func (r *runner) end(ctx context.Context) {
 	step("until all replicas were in sync", wholeTime, r.whole)
 	step("until the group had committed everything", wholeTime, r.group.drain)
 	step("comparing the topics", time.Minute, r.topics.check)
-	step("reading all logs", finalTime, r.final)
+	for i := range r.Nodes {
+		rack := ""
+		if i < len(r.Racks) {
+			rack = r.Racks[i]
+		}
+		step(fmt.Sprintf("reading all logs from node %d", i+1), finalTime, func(ctx context.Context) error {
+			share, err := r.final(ctx, i+1, rack)
+			if err == nil && rack != "" && share < 50 {
+				r.complain("node %d has rack %s, but only %d %% of what a consumer of that rack read came from it", i+1, rack, share)
+			}
+			return err
+		})
+	}
 }
 
 // whole returns when every partition has a leader and all its replicas in sync.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +56,7 @@ func (s *session) chaosCommand() *cobra.Command {
 	fl.IntVar(&f.nodes, "nodes", 3, "nodes of the cluster")
 	fl.Float64Var(&f.minutes, "minutes", 2, "how long faults come")
 	fl.Uint64Var(&f.seed, "seed", 0, "what decides the faults (default: drawn, and printed)")
-	fl.StringVar(&f.against, "against", "", "kafka, or the command line of a node with {node}, {peers}, {data}, {listen}, {advertise} (default: this binary)")
+	fl.StringVar(&f.against, "against", "", "kafka, or the command line of a node with {node}, {peers}, {data}, {listen}, {advertise}, {rack} (default: this binary)")
 	fl.StringVar(&f.dir, "dir", "", "below which a directory for data, logs and history is made; it is removed after a clean run (default: that for temporary files)")
 	fl.Float64Var(&f.rate, "rate", 60, "small records a second of each of three producers")
 	fl.IntVar(&f.bulk, "bulk", 1_000_000, "bytes a second of large records; 0: none")
@@ -76,7 +77,7 @@ func (s *session) chaos(ctx context.Context, f *chaosFlags) error {
 		if err != nil {
 			return err
 		}
-		line = broker.MillraceClusterLine(binary) + " --log-level=" + f.logs
+		line = broker.MillraceClusterLine(binary) + " --rack={rack} --log-level=" + f.logs
 	}
 	network := &chaos.Network{}
 	defer network.Close()
@@ -88,6 +89,9 @@ func (s *session) chaos(ctx context.Context, f *chaosFlags) error {
 		Rate: f.rate, Bulk: f.bulk, Calm: f.calm, Dir: dir, Say: func(line string) { s.note("%s", line) }}
 	for _, b := range cluster.Nodes {
 		o.Nodes = append(o.Nodes, b)
+		if strings.Contains(line, "{rack}") || line == "kafka" {
+			o.Racks = append(o.Racks, b.Place.Rack)
+		}
 	}
 	s.note("seed %d, %d nodes, everything in %s", f.seed, f.nodes, dir)
 	found, err := chaos.Run(ctx, o)

@@ -51,7 +51,7 @@ func (b *Broker) runCommand(line string) {
 		args := strings.Fields(line)
 		for i := range args {
 			args[i] = strings.NewReplacer("{data}", b.Data, "{listen}", b.Listen, "{node}", strconv.Itoa(b.Place.ID),
-				"{advertise}", b.Place.Advertise, "{peers}", b.Place.Peers).Replace(args[i])
+				"{advertise}", b.Place.Advertise, "{rack}", b.Place.Rack, "{peers}", b.Place.Peers).Replace(args[i])
 		}
 		return args
 	}

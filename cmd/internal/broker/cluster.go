@@ -16,6 +16,8 @@ import (
 type Place struct {
 	// ID is the node's number, from 1 on.
 	ID int
+	// Rack is a rack of its own.
+	Rack string
 	// Advertise is the address that its clients are told.
 	Advertise string
 	// Peers are all nodes as this one reaches them, ID@HOST:PORT with commas between; its own entry is where it listens.
@@ -58,7 +60,7 @@ func ChooseCluster(ctx context.Context, what, dir string, n int, detour Detour) 
 	for i := range n {
 		b := newBroker(c.Name, filepath.Join(dir, strconv.Itoa(i+1)), listens[i])
 		b.Name = fmt.Sprintf("%s %d", c.Name, i+1)
-		b.Place.ID = i + 1
+		b.Place.ID, b.Place.Rack = i+1, fmt.Sprint("rack-", i+1)
 		if b.Place.Peers, err = seenFrom(i+1, peers, orDirect(detour)); err != nil {
 			return nil, err
 		}
@@ -113,6 +115,7 @@ func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Det
 			Voters: b.Place.Peers, Factor: min(3, len(c.Nodes))}
 		if detour != nil {
 			k.Replication = replication[i]
+			k.More = []string{"broker.rack=" + b.Place.Rack, "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector"}
 			if k.ReplicationAt, err = detour(-1, i+1, replication[i]); err != nil {
 				return err
 			}
