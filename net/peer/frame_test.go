@@ -95,7 +95,9 @@ func TestFrames(t *testing.T) {
 			"error with the last": iotest.DataErrReader(bytes.NewReader(b)),
 		} {
 			var got []uint64
+			frames := 0
 			err := parse(h, r, s, func(items []item) {
+				frames++
 				for _, i := range items {
 					if err := whole(i.message); err != nil {
 						t.Fatalf("%v, %s: %v", kind, name, err)
@@ -105,6 +107,9 @@ func TestFrames(t *testing.T) {
 			})
 			if err != io.EOF || !slices.Equal(got, numbers) {
 				t.Fatalf("%v, %s: got %v, then %v", kind, name, got, err)
+			}
+			if packed := s == streamControl; packed != (frames == 1) {
+				t.Errorf("%v: %d frames", kind, frames)
 			}
 		}
 	}
