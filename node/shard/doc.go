@@ -17,19 +17,60 @@
 //	            stamps offset and leader epoch into the bytes, decides whether a segment rolls. The wall clock and the
 //	            topic's settings are read here and nowhere later
 //	propose     one MsgProp with all entries; if raft refuses, what was admitted is undone and answered with an error
-//	store       wal.Append; acks=1 is answered when it is durable
-//	apply       committed on a majority: the batch goes to the partition's log, readers see it, acks=all is answered
+//	store       wal.Append, and at the same time messages to the followers; acks=1 is answered when it is durable here
+//	apply       committed, so durable on a majority, and durable here: the batch goes to the partition's log, readers see
+//	            it, acks=all is answered, unless min.insync.replicas asks for more durable copies than the majority
 //
 // The appended state of a partition (next offset, tail segment, producers) belongs to one term of leadership. It is made
 // from the applied state, which is complete when the first entry of the term is applied; until then the shard does not
 // serve. Apply is a pure function of the entry: it reads neither clock nor settings nor the catalog.
+//
+// A pending request is known by the index and term of its entry. Applied in that term it has succeeded, superseded by
+// another leader's entry it never will (NOT_LEADER_OR_FOLLOWER); until one of the two is seen here it stays without an
+// answer, also when this replica has stopped leading. What was not yet proposed then is refused.
+//
+// # Replicas
+//
+// A message of a peer is an event ([Shard.Receive]). A MsgApp is given to raft only when each entry has the payload that
+// its descriptors promise. The payloads lie in the stash, by index and term, until raft hands out the entries to be
+// stored, which it does in the same turn; what is left in the stash then was not taken. A follower's answer waits for the
+// write-ahead log, as raft says (the responses of MsgStorageAppend).
+//
+// The window (window.go) is raft's view of the log, in memory, without payloads. Payloads are in memory until their entry
+// is applied; a follower that asks later is served from the write-ahead log. Entries are kept for slow followers while
+// the write-ahead log is not too long: the leader keeps what any member lacks up to half of the log's bound; the others,
+// one of which may lead next, everything up to a quarter of it, or up to where all had everything when the shard went to
+// rest; above that a last piece is kept, and nothing when the log is full or the shard keeps its oldest file. Eight
+// mebibytes of descriptors are the limit in any case. Who is behind the window gets a snapshot (snapshot.go) and is filled.
+//
+// In sync is who has lately had all that the leader had (Options.MaxLag), was heard of, is not suspected, and has only
+// whole partitions (progress.go). Too few in sync is NOT_ENOUGH_REPLICAS at admission, and
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND for what is committed and waits for more copies.
+//
+// A read by index (reads.go) is confirmed by a round of heartbeats of the leader, asked for anew under a new number when
+// it may be lost, and answered when the index is applied here. Numbers begin with the incarnation's nonce.
+//
+// Raft's clock ticks every 50 ms. A suspicion (election.go) makes the followers of the suspected node forget their leader;
+// the survivors campaign one after the other, in an order that begins elsewhere in each shard. A leader whose write-ahead
+// log has not answered for 30 ticks hands over.
+//
+// A leader that has been idle for six ticks rests (quiet.go): it says so to the followers, and nobody ticks any more.
+// Requests, suspicions and messages wake a replica; one that wakes without its leader's doing, or hears nothing from it,
+// asks it to wake, too. Contexts of one byte carry this, which raft never sees:
+//
+//	heartbeat         1 rest, everybody has everything | 2 rest, somebody who is suspected does not
+//	its answer        3 wake | 4 this replica's partitions are whole | 5 some are not
+//	acknowledgement   5 some of this replica's partitions are not whole
+//
+// A replica that learns that it has lost entries which it acknowledged retires: it takes no part in its shard any more.
 //
 // # Checkpoints and recovery
 //
 // A checkpoint is taken in three steps, so that produces go on meanwhile: the shard's task notes the applied index and
 // what changed since the last checkpoint (capture); the checkpointer waits until the segments hold all of it and syncs
 // the disk once for all shards; then each shard appends the records to the write-ahead log (install), which lets the log
-// forget the entries up to that index. Only when that is durable are files deleted that the earlier checkpoint named.
+// forget the entries up to that index, or to an earlier one that followers still need. Only when that is durable are
+// files deleted that the earlier checkpoint named.
 // Recovery opens partitions as their checkpoints say, and raft commits and applies again what came after.
 //
 // # The shards of a node
@@ -92,7 +133,9 @@
 //
 // State records of a shard in the write-ahead log:
 //
-//	"shard"            version u8 (0) | replica number u | replica numbers of all members: count u, u ... | index u | term u
+//	"shard"            version u8 (1) | replica number u | members: count u, { replica number u, node z, directory id 16 } ... |
+//	                   index u | term u | index u and term u up to which the log is compacted
+//	                   version 0: of members only the numbers; compacted up to the checkpoint's index
 //	"partition/<id>"   version u8 (0) | epoch base z | partition.Checkpoint
 //	"catalog/<key>"    a catalog.Record
 //

@@ -35,15 +35,15 @@ func groupSimOptions() groupOptions {
 	s := DefaultSettings()
 	s.Roll.SegmentBytes = 16 << 10
 	return groupOptions{
-		wal:      wal.Options{FileSize: 64 << 10, FirstFileSize: 64 << 10, MaxBytes: 16 << 20},
+		wal:      wal.Options{FileSize: 64 << 10, FirstFileSize: 64 << 10, MaxBytes: 256 << 20},
 		settings: s, checkpointEvery: 600 * time.Millisecond,
 	}
 }
 
 func TestReplicasAgree(t *testing.T) {
-	seeds := uint64(10)
+	seeds := uint64(6)
 	if testing.Short() {
-		seeds = 3
+		seeds = 2
 	}
 	for seed := range seeds {
 		if err := runGroup(seed, nil); err != nil {
