@@ -135,13 +135,47 @@ func runClique(seed uint64) error {
 			w.After(rest, func() { q.nodes[i].Boot(func(h host.Host) { q.live(i, h) }) })
 		})
 	}
-	for range d.Below(4) {
-		a, b, long := int(d.Below(3)), int(d.Below(3)), time.Duration(d.Skewed(10_000_000, 2_000_000_000))
-		w.After(time.Duration(d.Below(int64(loadFor))), func() { w.Clog(q.nodes[a], q.nodes[b], long) })
+	for range d.Below(6) {
+		q.breaks(d)
 	}
-	w.After(loadFor, func() { w.SetNet(sim.NetProfile{}) })
+	w.After(loadFor, func() {
+		w.SetNet(sim.NetProfile{})
+		for _, a := range q.nodes {
+			for _, b := range q.nodes {
+				w.Heal(a, b)
+			}
+		}
+	})
 	w.After(loadFor+healedIn, q.healed)
 	return w.Run()
+}
+
+// breaks has something happen to the network between two nodes, or to one of them.
+func (q *clique) breaks(d *sim.Draws) {
+	w := q.w
+	i, at, long := d.Below(3), time.Duration(d.Below(int64(loadFor))), time.Duration(d.Skewed(10_000_000, 2_000_000_000))
+	a, b := q.nodes[i], q.nodes[(i+1+d.Below(2))%3]
+	what := sim.Pick(d,
+		func() { w.Clog(a, b, long) },
+		func() { w.ClogWay(a, b, long) },
+		func() {
+			w.Cut(a, b)
+			w.After(long, func() { w.Heal(a, b) })
+		},
+		func() {
+			w.Cut(a, b)
+			w.Cut(b, a)
+		},
+		func() { w.SlowLink(a, b, long/10, long) },
+		func() { w.ResetAll(a, b) },
+		func() { w.HalfOpen(a, b) },
+		func() {
+			if a.Running() {
+				a.Pause(long)
+			}
+		},
+	)
+	w.After(at, what)
 }
 
 // healed asks for everything of everybody, once the world is sound.
