@@ -25,6 +25,9 @@ func (s *Set) AwaitTopic(topic *catalog.Topic, deadline host.Instant) bool {
 	next := 0 // partitions before it were seen
 	var asked map[int32]bool
 	for {
+		if _, ok := s.Catalog().TopicByID(topic.ID); !ok { // deleted again
+			return false
+		}
 		ask := int32(-1)
 		for ; next < len(topic.Partitions); next++ {
 			there, leader := s.adopted(topic, next)

@@ -122,7 +122,7 @@ func (c *cluster) tend(w host.Waiter) {
 			changed = c.own()
 			next = now.Add(announceEvery)
 		}
-		if len(changed) > 0 || len(events) > 0 && c.leaving {
+		if len(changed) > 0 {
 			c.tell(changed)
 		}
 		c.publish()

@@ -24,7 +24,9 @@ func threeControllers() []catalog.Member {
 // TestFounding decides what follows from answers.
 func TestFounding(t *testing.T) {
 	peers := []int32{1, 2, 3}
-	empty := func(node int32) introduced { return introduced{node: node, directory: catalog.ID{byte(node)}, peers: peers} }
+	empty := func(node int32) introduced {
+		return introduced{node: node, directory: catalog.ID{byte(node)}, peers: peers}
+	}
 	formed := func(node int32) introduced {
 		i := empty(node)
 		i.cluster, i.controllers = "c", threeControllers()

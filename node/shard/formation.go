@@ -204,6 +204,8 @@ func (s *Set) form() error {
 		}
 		identity := s.identity
 		switch {
+		case join != nil && s.o.ClusterID != "" && s.o.ClusterID != join.cluster:
+			return fmt.Errorf("the other nodes belong to cluster %s, not to %s: start all with the same cluster id", join.cluster, s.o.ClusterID)
 		case join != nil:
 			identity.ClusterID, identity.Controllers = join.cluster, join.controllers
 		case members != nil:
