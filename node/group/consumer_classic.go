@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -231,14 +232,18 @@ func (c *Coordinator) canDowngradeReplacing(g *consumerGroup, m *consumerMember)
 // keepsTarget says whether the operation ends in a classic group, whose members assign partitions themselves.
 func (h *heartbeat) keepsTarget() bool { return h.downgrades }
 
-// downgradeReplacing makes a classic group of all members. If the target is that of the last epoch, its members have it
-// already; otherwise they rebalance.
+// downgradeReplacing makes a classic group of all members. If they all have the target, of the last epoch, they go on with it;
+// otherwise they rebalance.
 func (h *heartbeat) downgradeReplacing(r *JoinRequest, m *consumerMember) (outcome, *refusal) {
 	c := h.c
 	if refused := h.replay(); refused != nil {
 		return outcome{}, refused
 	}
-	stale := h.g.assignmentEpoch < h.g.epoch
+	stale := h.g.assignmentEpoch < h.g.epoch || !slices.Equal(h.g.members[m.id].assigned.partitions(), h.g.targets[m.id])
+	for _, id := range sortedKeys(h.g.members) {
+		// Kafka lets them be as they are; who waits for a partition then waits until the next rebalance.
+		stale = stale || id != m.id && !h.g.members[id].reconciled(h.g.assignmentEpoch)
+	}
 	if !stale {
 		m = h.g.members[m.id].with(func(m *consumerMember) { m.epoch = h.g.assignmentEpoch })
 	}

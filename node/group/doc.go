@@ -82,7 +82,8 @@
 // Members of the classic protocol may be in a consumer group (consumer_classic.go). The first member of the consumer
 // protocol makes a classic group a consumer group, the last that leaves makes it a classic one again (migrate.go).
 //
-// What differs from Kafka 4.3.1: the hash of the topics' metadata, so that who changes from one to the other assigns once
+// What differs from Kafka 4.3.1: a group that becomes a classic one rebalances unless all its members have their target, and
+// remembers what they have, not what they should have, since otherwise two could have the same; the hash of the topics' metadata, so that who changes from one to the other assigns once
 // more; racks are not in it, since no assignor looks at them. Assignors take members in the order of their ids, where Kafka
 // takes them in the order of a hash table. A regular expression whose program is too large for its group's topics is refused
 // or matches nothing.

@@ -173,8 +173,9 @@ func (c *Coordinator) downgrade(g *consumerGroup, leaving []*consumerMember, rep
 	}})
 }
 
-// toClassic makes the classic group with the members of a consumer group, all of which speak the classic protocol. Their
-// target becomes their assignment.
+// toClassic makes the classic group with the members of a consumer group, all of which speak the classic protocol. What
+// they may have becomes their assignment. Kafka takes their target: then a member of the consumer protocol that comes before
+// they have joined again is given what they still have.
 func (c *Coordinator) toClassic(g *consumerGroup) *classic {
 	out := newClassic(g.id, c.now.WallMillis)
 	for _, id := range sortedKeys(g.members) {
@@ -193,7 +194,8 @@ func (c *Coordinator) toClassic(g *consumerGroup) *classic {
 	out.protocolType, out.protocolName = typeConsumer, out.choose()
 	out.generation, out.state = g.epoch, stable
 	for _, m := range out.members {
-		m.assignment = c.classicAssignment(g.targets[m.id], m.metadata(out.protocolName))
+		had := g.members[m.id]
+		m.assignment = c.classicAssignment(had.assigned.union(had.revoking).partitions(), m.metadata(out.protocolName))
 	}
 	out.readTopics()
 	return out

@@ -277,7 +277,12 @@ func (s *script) request(command string, a args) Request {
 			InstanceID: a.m["instance"], ProtocolType: a.m["type"], ProtocolName: a.m["protocol"]}
 		for _, v := range a.list("assign") {
 			id, bytes, _ := strings.Cut(v, ":")
-			r.Assignments = append(r.Assignments, Assignment{s.long(id), []byte(bytes)})
+			assignment := []byte(bytes)
+			if topic, ok := strings.CutPrefix(bytes, "both("); ok { // its partitions 0 and 1
+				id := s.topicID(strings.TrimSuffix(topic, ")"))
+				assignment = s.w.c.classicAssignment(partitions{{id, 0}, {id, 1}}, subscribe())
+			}
+			r.Assignments = append(r.Assignments, Assignment{s.long(id), assignment})
 		}
 		return r
 	case "heartbeat":
