@@ -36,7 +36,7 @@ func TestFilling(t *testing.T) {
 
 var (
 	fillFirst = flag.Uint64("fill.first", 0, "the first seed of TestFilling")
-	fillSeeds = flag.Uint64("fill.seeds", 12, "the number of seeds of TestFilling")
+	fillSeeds = flag.Uint64("fill.seeds", 6, "the number of seeds of TestFilling")
 )
 
 // fillWorld is a cluster with one topic, and what its clients know.
