@@ -33,10 +33,13 @@ func TestGroupsInTheSimulator(t *testing.T) {
 		t.Run(fmt.Sprint("nodes=", nodes), func(t *testing.T) {
 			commits := 0
 			for seed := range seeds {
-				g := runGroupWorld(t, seed, nodes)
+				g, err := runGroupWorld(seed, nodes)
+				if err != nil {
+					t.Fatal(err)
+				}
 				commits += g.commits
 				if seed == 0 {
-					if again := runGroupWorld(t, seed, nodes); again.hash != g.hash {
+					if again, err := runGroupWorld(seed, nodes); err != nil || again.hash != g.hash {
 						t.Errorf("seed %d: hash %x, and again %x", seed, g.hash, again.hash)
 					}
 				}
@@ -61,6 +64,7 @@ type groupWorld struct {
 	world   *sim.World
 	brokers []*sim.Node
 	listens []string
+	topic   wire.UUID
 	h       host.Host // of the members' node
 	owners  map[string]string
 	acked   [simPartitions]int64
@@ -71,8 +75,12 @@ type groupWorld struct {
 	hash    uint64
 }
 
-func runGroupWorld(t *testing.T, seed uint64, nodes int) *groupWorld {
-	t.Helper()
+func runGroupWorld(seed uint64, nodes int) (*groupWorld, error) {
+	return runGroups(seed, nodes, (*simMember).run)
+}
+
+// runGroups runs a world with members that do this.
+func runGroups(seed uint64, nodes int, run func(*simMember)) (*groupWorld, error) {
 	w := sim.New(seed, sim.Options{Limit: 10 * time.Minute})
 	g := &groupWorld{world: w, owners: map[string]string{}}
 	for i := range nodes {
@@ -90,30 +98,35 @@ func runGroupWorld(t *testing.T, seed uint64, nodes int) *groupWorld {
 			return
 		}
 		h.Tasks.Go("crashes", g.crashes)
+		h.Tasks.Go("observer", g.observe)
 		for i := range simMembers {
 			g.running++
 			m := &simMember{g: g, draws: w.Draws(fmt.Sprint("member ", i)), c: client.New(h, client.Options{
 				Name: fmt.Sprint("m", i), Brokers: g.listens, Timeout: 20 * time.Second, Violated: w.Fail})}
-			h.Tasks.Go(fmt.Sprint("member ", i), m.run)
+			h.Tasks.Go(fmt.Sprint("member ", i), func() { run(m) })
 		}
 	})
-	if err := w.Run(); err != nil {
-		t.Fatalf("seed %d, at %v: %v\n%s", seed, w.Now(), err, w.Parked())
+	err := w.Run()
+	if err != nil {
+		err = fmt.Errorf("seed %d, at %v: %w\n%s", seed, w.Now(), err, w.Parked())
 	}
 	for p, n := range g.late {
-		if n == 0 {
-			t.Errorf("seed %d: nobody committed for partition %d after the faults", seed, p)
+		if n == 0 && err == nil {
+			err = fmt.Errorf("seed %d: nobody committed for partition %d after the faults", seed, p)
 		}
 	}
 	g.hash = w.Hash()
 	w.Close()
-	return g
+	return g, err
 }
 
 func (g *groupWorld) boot(i int) {
 	c := node.Config{Listen: g.listens[i], NodeID: int32(i + 1), Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
 		WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
-		Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200"}}
+		Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200",
+			"group.consumer.min.session.timeout.ms": "1000", "group.consumer.session.timeout.ms": "6000",
+			"group.consumer.min.heartbeat.interval.ms": "100", "group.consumer.heartbeat.interval.ms": "300",
+			"group.consumer.assignment.interval.ms": "200"}}
 	if len(g.brokers) > 1 {
 		c.Secret = []byte("a secret")
 		for k := range g.brokers {
@@ -130,13 +143,20 @@ func (g *groupWorld) boot(i int) {
 func (g *groupWorld) create() error {
 	c := client.New(g.h, client.Options{Name: "creator", Brokers: g.listens, Violated: g.world.Fail})
 	defer c.Close()
-	return c.Retry(g.h.Clock.Now().Add(time.Minute), func() error {
+	err := c.Retry(g.h.Clock.Now().Add(time.Minute), func() error {
 		err := c.CreateTopic("t", simPartitions)
 		if client.IsCode(err, wire.ErrTopicAlreadyExists) {
 			return nil
 		}
 		return err
 	})
+	if err == nil {
+		err = c.Retry(g.h.Clock.Now().Add(time.Minute), func() error { return c.Refresh("t") })
+	}
+	if err == nil {
+		g.topic = c.Topic("t").ID
+	}
+	return err
 }
 
 // crashes ends a broker again and again, mostly just after an answer or in the middle of a write, and starts it again. One
@@ -183,6 +203,42 @@ func (g *groupWorld) trouble(d *sim.Draws, broker *sim.Node) {
 	each(g.world.Cut)
 	g.h.Clock.Sleep(time.Duration(d.Skewed(300, 4000)) * time.Millisecond)
 	each(g.world.Heal)
+}
+
+// observe asks now one broker, now another one for the committed offsets, whether it says that it coordinates or not.
+func (g *groupWorld) observe() {
+	d := g.world.Draws("observer")
+	c := client.New(g.h, client.Options{Name: "observer", Brokers: g.listens, Timeout: time.Second, Violated: g.world.Fail})
+	defer c.Close()
+	q := wire.NewOffsetFetchRequest()
+	q.GroupId = "g"
+	t := wire.OffsetFetchRequestTopic{Name: "t"}
+	for p := range int32(simPartitions) {
+		t.PartitionIndexes = append(t.PartitionIndexes, p)
+	}
+	q.Topics = []wire.OffsetFetchRequestTopic{t}
+	q.Groups = []wire.OffsetFetchRequestGroup{{GroupId: "g", MemberEpoch: -1, Topics: []wire.OffsetFetchRequestTopics{
+		{Name: "t", PartitionIndexes: t.PartitionIndexes}}}}
+	for g.world.Now() < simEnd {
+		g.h.Clock.Sleep(time.Duration(d.Skewed(5, 200)) * time.Millisecond)
+		acked := g.acked
+		listen := g.listens[d.Below(int64(len(g.listens)))]
+		q.Groups[0].Topics[0].TopicId = g.topic
+		answer, err := c.Do(listen, q)
+		if err != nil {
+			continue
+		}
+		a := answer.(*wire.OffsetFetchResponse).Groups[0]
+		if a.ErrorCode != wire.ErrNone || len(a.Topics) != 1 {
+			continue
+		}
+		for _, p := range a.Topics[0].Partitions {
+			if p.ErrorCode == wire.ErrNone && max(p.CommittedOffset, 0) < acked[p.PartitionIndex] {
+				g.world.Fail(fmt.Errorf("%s says that partition %d is at %d, after %d was acknowledged", listen, p.PartitionIndex,
+					p.CommittedOffset, acked[p.PartitionIndex]))
+			}
+		}
+	}
 }
 
 // simMember is a consumer that reads nothing and commits the next offset again and again.
