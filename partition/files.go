@@ -15,8 +15,10 @@ type handle struct {
 	index host.File
 	// indexBytes is the size that the index file had when it was opened.
 	indexBytes int64
-	ref        *host.Ref
-	uses       *host.Counter
+	// checked has a number for each piece of the doubtful part of the file that is not 0 when the piece was checked.
+	checked []*host.Counter
+	ref     *host.Ref
+	uses    *host.Counter
 }
 
 // filesOp is an order to the files task: exactly one field of open and forget is set.
@@ -102,6 +104,9 @@ func (f *files) make(g *segment) (*handle, error) {
 		return nil, fmt.Errorf("open segment %s: %w", g.name, err)
 	}
 	h := &handle{file: file, uses: host.NewCounter(f.shared.host.Tasks)}
+	for range (g.doubtful + checkedPiece - 1) / checkedPiece {
+		h.checked = append(h.checked, host.NewCounter(f.shared.host.Tasks))
+	}
 	h.index, err = disk.Open(g.name+indexSuffix, host.Mode{ReadOnly: true})
 	if err == nil {
 		h.indexBytes, err = h.index.Size()

@@ -345,3 +345,40 @@ func TestLastBlockIsLost(t *testing.T) {
 	}
 	l.Close()
 }
+
+// TestRotIsNotServedAfterAStart: what lay on the disk while the node was down is checked before it is read, once.
+func TestRotIsNotServedAfterAStart(t *testing.T) {
+	var told []int64
+	_, s, dir := onMachine(t, partition.Options{LargestChunk: 16 << 10, CacheBytes: 1,
+		Damaged: func(_ partition.ID, base, _ int64) { told = append(told, base) }})
+	l := create(t, s)
+	const size = 30000
+	for i := range int64(160) {
+		add(t, l, i, size, i == 120)
+	}
+	record := settle(t, l)
+	l.Close()
+	path := filepath.Join(dir, "p", "00000000000000000000.log")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[60*len(one(t, 0, size))+500] ^= 1
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = partition.Open(s, "p", record); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Read(60, 1, true); !errors.Is(err, partition.ErrCorrupt) || !slices.Equal(told, []int64{0}) {
+		t.Fatal(err, told)
+	}
+	for i := range int64(20) { // in the same segment, and one that goes on growing
+		verify(t, l, i, size)
+		verify(t, l, 120+i, size)
+		verify(t, l, 159, size)
+		add(t, l, 160+i, size, false)
+		verify(t, l, 160+i, size)
+	}
+	l.Close()
+}

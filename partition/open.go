@@ -117,6 +117,7 @@ func (l *Log) forget(c *Checkpoint) {
 func (l *Log) reopen(i SegmentInfo) *rolledSegment {
 	l.hold.Acquire() // the log holds it, so this cannot fail
 	g := newSegment(l.shared, l.writer, l.dir, l.hold, i.Base, i.Generation, true)
+	g.doubtful = i.Bytes
 	return &rolledSegment{seg: g, info: i, from: i.Entries}
 }
 
@@ -151,6 +152,7 @@ func (l *Log) openActive(exists bool) error {
 	}
 	l.hold.Acquire() // the log holds it, so this cannot fail
 	l.active = newSegment(l.shared, l.writer, l.dir, l.hold, l.info.Base, l.info.Generation, exists)
+	l.active.doubtful = l.info.Bytes
 	return nil
 }
 

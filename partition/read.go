@@ -175,6 +175,15 @@ func (r *Range) copyLast(pos, end int64) error {
 	if x.copied == nil {
 		x.copied = x.shared.host.Buffers.Get(int(end - pos))
 	}
+	if pos < x.seg.doubtful {
+		h, err := x.file(false)
+		if err == nil {
+			err = x.checkOnce(r.View, h, pos, end)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	b := x.copied.Bytes()[:end-pos]
 	r.Parts = append(r.Parts, host.Part{Bytes: b})
 	return x.read(b, pos)
@@ -198,5 +207,5 @@ func (r *Range) fromFile(pos, end int64) error {
 	if size < end {
 		return fmt.Errorf("segment %s has %d bytes, it should have %d: %w", r.source.seg.name, size, end, ErrCorrupt)
 	}
-	return nil
+	return r.source.checkOnce(r.View, h, pos, end)
 }

@@ -36,6 +36,9 @@ type segment struct {
 	handle *host.Snapshot[handle]
 	// doomed is set by the log before its last Release.
 	doomed bool
+	// doubtful is how much of the file is from an earlier life of the node: it may have rotted while nobody looked, and is
+	// checked before it is read the first time.
+	doubtful int64
 	// exists says that the file is there; it belongs to the writer.
 	exists bool
 	writer *writer

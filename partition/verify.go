@@ -78,6 +78,63 @@ func (x *source) verify(v *View, info SegmentInfo, pace func(bytes int) bool) er
 	return nil
 }
 
+// checkedPiece is how much of a file is checked together before it is read the first time.
+const checkedPiece = 1 << 20
+
+// checkOnce checks the pieces of a file that hold the positions from pos to end, as far as they are from an earlier life
+// of the node and were not checked since the file was opened.
+func (x *source) checkOnce(v *View, h *handle, pos, end int64) error {
+	for k := pos / checkedPiece; k*checkedPiece < min(end, x.seg.doubtful); k++ {
+		if h.checked[k].Load() > 0 {
+			continue
+		}
+		if err := x.checkPiece(v, k*checkedPiece, min((k+1)*checkedPiece, x.seg.doubtful, x.size)); err != nil {
+			return err
+		}
+		h.checked[k].Add(1)
+	}
+	return nil
+}
+
+// checkPiece checks all batches that have bytes between two positions.
+func (x *source) checkPiece(v *View, from, to int64) error {
+	size := min(x.size, x.seg.doubtful)
+	x.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
+	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, rolled: x.rolled}
+	defer y.close()
+	e, err := y.lookup(func(e indexEntry) bool { return int64(e.pos) <= from })
+	if err != nil {
+		return err
+	}
+	pos, next := int64(e.pos), x.seg.base+int64(e.rel)
+	buf := x.shared.host.Buffers.Get(checkedPiece)
+	defer func() { buf.Release() }()
+	for pos < to {
+		b, err := y.header(pos)
+		if err != nil {
+			return err
+		}
+		if behind := pos + int64(b.Size()); behind <= from && b.BaseOffset == next {
+			pos, next = behind, b.LastOffset()+1
+			continue
+		}
+		n := max(b.Size(), int(min(to-pos, checkedPiece)))
+		if n > len(buf.Bytes()) {
+			buf.Release()
+			buf = x.shared.host.Buffers.Get(n)
+		}
+		if err := y.read(buf.Bytes()[:n], pos); err != nil {
+			return err
+		}
+		done, after, err := v.sound(buf.Bytes()[:n], next)
+		if err != nil {
+			return x.corrupt(pos+int64(done), err)
+		}
+		pos, next = pos+int64(done), after
+	}
+	return nil
+}
+
 var errEpoch = errors.New("its leader epoch is not that of its offsets")
 
 // sound checks the whole batches at the start of b, the first of which begins at offset next, and returns how many bytes
