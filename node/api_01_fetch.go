@@ -231,6 +231,9 @@ func (f *fetchRun) read(item *fetchItem) {
 	offset, limit := item.want.offset, min(int64(item.want.maxBytes), f.maxBytes-f.bytes)
 	for {
 		r, err := read(offset, int(max(limit-item.bytes, 0)), f.bytes == 0)
+		if err != nil && item.bytes > 0 && (errors.Is(err, partition.ErrMissing) || errors.Is(err, partition.ErrCorrupt)) {
+			return // what comes before it is answered; the next fetch begins there
+		}
 		if err != nil {
 			item.release(f)
 			item.code, item.log = f.fetchError(err), nil

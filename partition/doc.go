@@ -27,13 +27,37 @@
 // Nothing here syncs. A checkpoint is: BeginCheckpoint (owner) → Wait (all writes done) → Disk.SyncAll (contents, sizes and
 // names) → the encoded Checkpoint durable in the write-ahead log → Checkpointed (owner). Until then the raft entries after
 // the previous checkpoint are kept and applied again. Open truncates the last segment to the checkpoint's position and
-// deletes later segments, since what is behind may be holes; it needs no sync, as another crash repeats it. Files are
+// deletes later segments, since what is behind may be holes; it needs no sync, as another crash repeats it. A file that is missing or too short there is damaged (see Holes). Files are
 // deleted only by Checkpointed, when no durable checkpoint needs them. A segment's file and its directory entry come into
 // being with its first write, before the SyncAll of the first checkpoint that names it.
 //
+// # Holes
+//
+// What a replica holds is what its segments hold: a gap between two of them, or between the log start and the first, is a
+// hole. The log is whole when there is none. A read in a hole is ErrMissing, and so is a search by time whose answer could
+// lie in one. Holes come from a manifest (Install: the state of a log that is ahead, without its records; apply goes on
+// behind it) and from damage.
+//
+//	Fill        a segment file of its own beside those of apply, with a generation of its own in its name, written by
+//	            another task; every batch is checked first: CRC, offsets without a gap, leader epoch (the CRC covers neither)
+//	Take        the owner accepts it, unless something of its range is held: a fill never replaces what apply wrote
+//	checkpoint  the next one to begin names it. When that is durable the fill is part of the log, readers see it, and it
+//	            counts for Whole; not before, since a crash would open the hole again
+//
+// Others pull from Files and ReadFile: whole batches of one file, named by base offset and generation, from a position. The
+// file that another one replaced is ErrChanged, so a fill never mixes two files. Holes are not listed, so they cannot spread.
+//
+// A segment with something bad in it (found by Verify, by a reader, when it is opened, when its last block is to be
+// continued) is marked by MarkDamaged: nothing of it is held from then on, but the file is kept, and checkpoints list it,
+// until other files hold all of its range. What is sound in it is copied by Salvage: when all replicas rot, each in another
+// place, nothing is lost. What an earlier life of the node left is checked when it is read the first time.
+//
+// filling_model_test.go is all this on paper, with the rules that it needs and what goes wrong without each.
+//
 // # Files
 //
-// A partition has a directory <topic id in hex>-<index> with, for each segment, two files named by the base offset:
+// A partition has a directory <topic id in hex>-<index> with, for each segment, two files named by the base offset, and by
+// the generation when it is not 0 (00000000000000001234-7.log):
 //
 //	00000000000000001234.log     batches one after the other (see package batch); nothing else
 //	00000000000000001234.index   blocks of 4096 bytes, each:
@@ -52,13 +76,19 @@
 //
 // # Encodings
 //
-// Checkpoint: format version 0 (1 byte), topic id (16), then varints (z zigzag, u unsigned):
+// Checkpoint: format version 1 (1 byte), topic id (16), then varints (z zigzag, u unsigned):
 //
 //	index z | log start z | end z | last stable offset z |
 //	u × held range { start z, end z } | u × epoch { epoch z, start z } |
 //	u × segment { base z, offsets z, bytes z, index entries z, max timestamp z, first timestamp z, first wall z, last wall z,
-//	              position of the last index entry z } |
+//	              position of the last index entry z, generation z } |
+//	u × damaged segment { as above } | generation of the next file z |
 //	u bytes of producers
+//
+// In version 0 segments have no generation (it is 0), and there are neither damaged segments nor the next generation (1).
+//
+// Manifest: format version 0 (1 byte), topic id (16), index z | log start z | end z | last stable offset z |
+// u × epoch { epoch z, start z } | u bytes of producers
 //
 // Producers: format version 0 (1 byte), time of the last expiry z, then, ascending by id,
 //
@@ -69,5 +99,6 @@
 //
 // model_test.go plays random operations, readers and power cuts in the simulated world against a list; mutants_test.go
 // (tag mutants) says how soon it finds planted bugs. Races are for machine_test.go with -race. What is not done yet:
-// transactions (the last stable offset is the end), compaction, and held ranges with holes (filling).
+// transactions (the last stable offset is the end) and compaction, which must then say which files have gaps in their
+// offsets, since fills take none.
 package partition

@@ -109,6 +109,32 @@
 // The catalog's leader fences brokers of which it has not heard for a session timeout; one that has just begun to lead
 // gives all of them a whole one.
 //
+// # Filling
+//
+// A follower behind the window gets a raft snapshot that is only a manifest: of each partition the ends, the epochs and
+// the producers, and all records of the catalog. It makes the follower's write-ahead log forget what is before it, and a
+// replica with holes counts for raft's majority; three replicas could so forget the last copy one after the other, each of
+// them something that lay in its log only (found by partition's paper model before this was built). So nothing is
+// forgotten: snapshotArrived holds the message back, applies what is logged here and agrees with the manifest (by offset and
+// leader epoch), waits for a checkpoint that holds everything, and only then lets raft see it. installSnapshot makes it the
+// state in memory; the records, the compaction and the hard state are one append to the write-ahead log. Segments that
+// apply writes from then on lie behind a hole.
+//
+// The fillers (fill.go) are tasks of the Set. They ask a shard what a partition lacks, copy what is sound in damaged files,
+// pull the rest from any member that holds it, piece by piece, and hand finished files to the shard, which counts them
+// with the next checkpoint. A replica with a partition that is not whole is not in sync (its acknowledgements say so), is
+// last to campaign, and yields when it leads; Lookup of a partition that is not whole answers LEADER_NOT_AVAILABLE. This is
+// per shard: one partition that is not whole takes the replica out of the ISR of all partitions of the shard.
+//
+// Damage is found by a reader that stumbles over it, by the check before the first read of what an earlier life left, by
+// another node that got bad bytes, and by the scrub (scrub.go), which reads everything once a day. A damaged segment is
+// verified, taken away from readers, salvaged and filled. Without another replica its bad batches stay missing: reads of
+// them fail, the log says what to do, and nothing is deleted.
+//
+// What cannot be filled is a write-ahead log with damage in its middle: then the node does not start (see wal), since which
+// shards lost something cannot be told. A wiped disk is refused by the others. Both lose one replica of each shard of the
+// node for good until partitions can be moved; docs/operations.md says what to do.
+//
 // # Formats
 //
 // Entry data (little endian). Version 0:
@@ -158,5 +184,14 @@
 //	call 4, quorum        empty; answer: version u8 (0) | term u | commit u | count u,
 //	                      node z | directory 16 | match u | last contact z | last caught up z, ms since 1970
 //	call 5, adopted       version u8 (0) | topic id 16; answer: 1 its partitions led from there are there | 0 not in time
-//	calls 32 to 39        filling
+//	call 32, files        version u8 (0) | shard u | topic id 16 | index z | five times 0 z; answer: status, count u, segments as in
+//	                      a partition's checkpoint
+//	call 33, range        version u8 (0) | shard u | topic id 16 | index z | base z | generation z | position z (-1: of the batch that
+//	                      holds the offset) | offset z | bytes z; answer: status, position z, whole batches
+//	call 34, doubtful     as call 33: what came of that file was bad; answer: status
+//	                      status: version u8 (0) | 0 good, 1 the partition is not here, 2 the file has changed
+//
+// The data of a raft snapshot (MsgSnap), at most 64 MiB:
+//
+//	version u8 (0) | partitions: count u, { epoch base z | partition.Manifest b } ... | records of the Machine: count u, { key b | value b } ...
 package shard
