@@ -17,6 +17,9 @@ type Position struct {
 	High, Start, Stable int64
 
 	id wire.UUID
+	// replica is the node that its leader said to read from, and for how many more polls; -1 for the leader.
+	replica int32
+	turns   int
 }
 
 // Delivery is what one poll brought for one partition.
@@ -29,6 +32,8 @@ type Delivery struct {
 
 // FetchOptions are the rules of a fetcher.
 type FetchOptions struct {
+	// Rack lets the leader name a replica that is nearer.
+	Rack              string
 	Sessions          bool
 	MaxWait           time.Duration
 	MaxBytes          int32
@@ -68,7 +73,23 @@ func NewFetcher(c *Client, o FetchOptions) *Fetcher {
 }
 
 // Add begins to read a partition.
-func (f *Fetcher) Add(p *Position) { f.positions = append(f.positions, p) }
+func (f *Fetcher) Add(p *Position) {
+	p.replica = -1
+	f.positions = append(f.positions, p)
+}
+
+// nearFor is how many polls a replica that does not lead is read from before the leader is asked again.
+const nearFor = 20
+
+// source is the address to read a partition from.
+func (f *Fetcher) source(p *Position) string {
+	if p.replica >= 0 && p.turns > 0 {
+		if addr := f.c.brokers[p.replica]; addr != "" {
+			return addr
+		}
+	}
+	return f.c.Leader(p.Topic, p.Partition)
+}
 
 // Drop stops reading a partition.
 func (f *Fetcher) Drop(p *Position) {
@@ -81,12 +102,13 @@ func (f *Fetcher) next() (string, error) {
 	var addrs []string
 	var failed error
 	for _, p := range f.positions {
-		addr := f.c.Leader(p.Topic, p.Partition)
+		p.turns--
+		addr := f.source(p)
 		if addr == "" {
 			if err := f.c.Refresh(p.Topic); err != nil {
 				failed = err
 			}
-			addr = f.c.Leader(p.Topic, p.Partition)
+			addr = f.source(p)
 		}
 		if addr == "" {
 			continue
@@ -149,7 +171,8 @@ func (f *Fetcher) Poll() ([]Delivery, error) {
 // forget lets the leaders be asked for again that were at an address.
 func (f *Fetcher) forget(addr string) {
 	for _, p := range f.positions {
-		if f.c.Leader(p.Topic, p.Partition) == addr {
+		if f.source(p) == addr {
+			p.replica = -1
 			_ = f.c.forget(p.Topic, p.Partition, ErrUnanswered)
 		}
 	}
@@ -159,13 +182,13 @@ func (f *Fetcher) forget(addr string) {
 func (f *Fetcher) request(addr string, s *fetchSession) *wire.FetchRequest {
 	m := wire.NewFetchRequest()
 	m.MaxWaitMs, m.MinBytes, m.MaxBytes = int32(f.o.MaxWait/time.Millisecond), f.o.MinBytes, f.o.MaxBytes
-	m.SessionId, m.SessionEpoch = s.id, s.epoch
+	m.SessionId, m.SessionEpoch, m.RackId = s.id, s.epoch, f.o.Rack
 	if !f.o.Sessions {
 		m.SessionId, m.SessionEpoch = 0, -1
 	}
 	var knows []known
 	for _, p := range f.positions {
-		if f.c.Leader(p.Topic, p.Partition) != addr {
+		if f.source(p) != addr {
 			continue
 		}
 		p.id = f.c.topicID(p.Topic)
@@ -209,6 +232,15 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 			}
 			p := f.positions[i]
 			d := Delivery{Position: p, From: p.Offset, To: p.Offset, Code: part.ErrorCode}
+			switch {
+			case part.ErrorCode == wire.ErrNone && part.PreferredReadReplica >= 0 && p.replica != part.PreferredReadReplica:
+				p.replica, p.turns = part.PreferredReadReplica, nearFor
+			case part.ErrorCode != wire.ErrNone && p.replica >= 0:
+				p.replica = -1
+				if d.Code == wire.ErrOffsetOutOfRange {
+					d.Code = wire.ErrOffsetNotAvailable // only the leader knows
+				}
+			}
 			if part.ErrorCode == wire.ErrNone {
 				p.High, p.Stable, p.Start = part.HighWatermark, part.LastStableOffset, part.LogStartOffset
 				var err error
@@ -220,7 +252,7 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 					}
 					f.c.violated(&Violation{fmt.Sprintf("Fetch of %s-%d at %d: %v", p.Topic, p.Partition, p.Offset, err)})
 				}
-				if d.To > part.HighWatermark {
+				if d.To > d.From && d.To > part.HighWatermark { // what another replica served may be further
 					f.c.violated(&Violation{fmt.Sprintf("Fetch of %s-%d: records up to %d above the high watermark %d", p.Topic, p.Partition, d.To, part.HighWatermark)})
 				}
 				p.Offset = d.To

@@ -24,6 +24,8 @@ func (t *trial) act(i int, a ActorPlan) {
 		t.consume(i, name, d, a)
 	case "admin":
 		t.administer(i, name, d, a)
+	case "looker":
+		t.look(i, name, d, a)
 	case "offsets":
 		t.commitOffsets(name, d, a)
 	}
@@ -104,7 +106,7 @@ func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
 func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
 	c := t.newClient(name, a)
 	defer c.Close()
-	f := client.NewFetcher(c, client.FetchOptions{Sessions: a.Sessions, MaxWait: time.Duration(d.Skewed(1, 500)) * time.Millisecond,
+	f := client.NewFetcher(c, client.FetchOptions{Rack: a.Rack, Sessions: a.Sessions, MaxWait: time.Duration(d.Skewed(1, 500)) * time.Millisecond,
 		MinBytes: int32(d.Skewed(1, 1000)), MaxBytes: int32(a.Bytes), PartitionMaxBytes: int32(d.Skewed(100, 1<<20))})
 	r := &reader{who: i, client: c, fetcher: f}
 	for !t.stop {

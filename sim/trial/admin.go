@@ -18,6 +18,7 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan, before wire.UUID) (*t
 	c.SetReplicas(p.Replicas)
 	err := c.Retry(deadline, func() error {
 		err := c.CreateTopic(p.Name, p.Partitions, p.Configs...)
+		t.world.Note("admin: create topic %s: %v", p.Name, err)
 		if tried && client.IsCode(err, wire.ErrTopicAlreadyExists) {
 			return nil
 		}
@@ -114,7 +115,13 @@ func (t *trial) addPartition(c *client.Client, s *topicState) {
 		t.check(s.plan.Name, "create partitions", err)
 		return
 	}
-	err = c.Retry(t.host.Clock.Now().Add(10*time.Second), func() error { return c.Refresh(s.plan.Name) })
+	err = c.Retry(t.host.Clock.Now().Add(10*time.Second), func() error {
+		err := c.Refresh(s.plan.Name)
+		if info := c.Topic(s.plan.Name); err == nil && info != nil && len(info.Partitions) < int(want) && len(t.brokers) > 1 {
+			return errors.New("this broker has not heard of it yet")
+		}
+		return err
+	})
 	if info := c.Topic(s.plan.Name); err == nil && info != nil {
 		if len(info.Partitions) < int(want) {
 			t.failf("%s: %d partitions after there were %d", s.plan.Name, len(info.Partitions), want)
@@ -140,6 +147,17 @@ func (t *trial) lookAtEnds(who int, c *client.Client, l *partitionLog) {
 	}
 }
 
+// look is the task of a client that asks for the ends of partitions all the time, of the leaders that it knows until they
+// refuse.
+func (t *trial) look(who int, name string, d *sim.Draws, a ActorPlan) {
+	c := t.newClient(name, a)
+	defer c.Close()
+	for ; !t.stop; t.rest(d, a) {
+		logs := t.partitions()
+		t.lookAtEnds(who, c, logs[d.Below(int64(len(logs)))])
+	}
+}
+
 // churn makes a topic, fills it, deletes it, and makes another one of the same name, which must be empty.
 func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) {
 	plan := TopicPlan{Name: name, Partitions: int32(d.Between(1, 2)), Replicas: t.topics[0].plan.Replicas}
@@ -162,6 +180,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	deleted := false
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
+		t.world.Note("admin: delete topic %s: %v", name, err)
 		if deleted && client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
 			return nil
 		}
@@ -203,6 +222,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	}
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
+		t.world.Note("admin: delete topic %s again: %v", name, err)
 		if client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
 			return nil
 		}

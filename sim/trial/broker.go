@@ -22,6 +22,10 @@ type broker struct {
 	// lost says that the node has lost its disk, or is gone, and why: it is not waited for any more.
 	lost string
 	disk sim.DiskFaults
+	// image is what was synced on its disk when the load began.
+	image    *sim.Image
+	copied   int // how often it had been started then
+	stopping bool
 	// refused is why the node, that has another disk than it should have, did not start.
 	refused error
 }
@@ -120,9 +124,12 @@ func (t *trial) keepRunning(except *broker) {
 }
 
 // hopeful says that a node whose disk was replaced is to be started, to see what it does.
-func (b *broker) hopeful() bool { return b.lost == wiped && b.refused == nil }
+func (b *broker) hopeful() bool { return (b.lost == wiped || b.lost == stale) && b.refused == nil }
 
-const wiped = "its disk was replaced"
+const (
+	wiped = "its disk was replaced"
+	stale = "its disk was replaced by an old copy"
+)
 
 // whole lists the brokers that have not lost anything.
 func (t *trial) whole() []*broker {

@@ -35,6 +35,10 @@ func (t *trial) rests(d time.Duration, reached func() bool) bool {
 
 // strike waits for the time of a fault, lets it come and ends it.
 func (t *trial) strike(f FaultPlan) {
+	if f.Kind == faultStale {
+		b := t.brokers[f.From[0]-1]
+		b.image, b.copied = b.node.CopyDisk(), b.node.Boots()
+	}
 	if !t.rests(f.Within, func() bool { return t.oracle.acked >= f.After }) {
 		return
 	}
@@ -126,6 +130,8 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 		n.SetCapacity(n.Used() + t.plan.Broker.ReserveHigh + 64<<10)
 		t.rests(f.For, nil)
 		n.SetCapacity(0)
+	case faultRestart:
+		t.restart(b, f.For)
 	case faultLoop:
 		for range f.Times {
 			if !n.Running() || !t.rests(f.For/time.Duration(f.Times), nil) {
@@ -136,6 +142,33 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 			b.down = t.host.Clock.Now().Add(time.Millisecond)
 			t.changed.Wake()
 		}
+	}
+}
+
+// restart stops a broker in order, under load, and starts it again later. Others may end it meanwhile.
+func (t *trial) restart(b *broker, down time.Duration) {
+	if !b.up() || b.stopping {
+		return
+	}
+	boots, running, done := b.node.Boots(), b.running, false
+	b.stopping = true
+	b.node.Go("harness: restart", func() {
+		if err := running.Stop(); err != nil {
+			b.end(fmt.Errorf("stop: %w", err))
+		}
+		done = true
+	})
+	for end := t.host.Clock.Now().Add(time.Minute); !done && b.node.Running() && b.node.Boots() == boots; {
+		if t.host.Clock.Now() > end {
+			t.failf("%s does not stop", b.node.Name())
+			return
+		}
+		t.host.Clock.Sleep(5 * time.Millisecond)
+	}
+	b.stopping = false
+	if done && b.node.Boots() == boots {
+		b.node.Crash(sim.Kill)
+		b.down = t.host.Clock.Now().Add(down)
 	}
 }
 
@@ -177,10 +210,51 @@ func (t *trial) damage(f FaultPlan) {
 		t.crashes++
 		b.node.ReplaceDisk()
 		b.lost, b.down = wiped, t.host.Clock.Now().Add(f.For)
+	case faultStale:
+		t.goBack(b, f.For)
 	case faultLose:
 		b.node.Crash(sim.Power)
 		t.crashes++
 		b.lost = "it is gone"
+	}
+}
+
+// goBack gives a node the old copy of its disk and starts it. The others know an old copy by the number of its starts, so
+// there must have been more since, and all others must have heard of the last one and go on running: who asks for more
+// asks for the impossible, since a majority of nodes that know nothing newer cannot tell.
+func (t *trial) goBack(b *broker, down time.Duration) {
+	steady := func() string {
+		s := ""
+		for _, x := range t.brokers {
+			if x != b {
+				s += fmt.Sprint(x.node.Boots(), x.up(), " ")
+			}
+		}
+		return s
+	}
+	for b.node.Boots() < b.copied+2 {
+		boots := b.node.Boots()
+		b.node.Crash(sim.Power)
+		t.crashes++
+		b.down = t.host.Clock.Now().Add(time.Millisecond)
+		if !t.rests(time.Minute, func() bool { return b.node.Boots() > boots && b.up() }) {
+			return
+		}
+	}
+	was := steady()
+	if !t.rests(time.Second, nil) || !b.up() || steady() != was || strings.Contains(was, "false") {
+		return
+	}
+	b.node.Crash(sim.Power)
+	t.crashes++
+	b.node.RestoreDisk(b.image)
+	b.lost, b.down = stale, t.host.Clock.Now().Add(down)
+	for b.refused == nil && t.rests(5*time.Millisecond, nil) {
+		if steady() != was {
+			b.node.Crash(sim.Power)
+			b.lost = "it had an old copy of its disk, and is gone"
+			return
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ type TopicPlan struct {
 
 // ActorPlan is one client.
 type ActorPlan struct {
-	Kind       string // producer, consumer, admin, offsets
+	Kind       string // producer, consumer, admin, looker, offsets
 	Idempotent bool
 	Acks       int16
 	Depth      int   // batches that wait at most
@@ -66,9 +66,10 @@ type ActorPlan struct {
 	Back       float64       // probability of going back after a fetch, to read something again
 	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
-	OldVersion bool // draws API versions instead of using the highest
-	Epochs     bool // sends the leader epochs that it knows
-	First      int  // the broker that it asks first
+	OldVersion bool   // draws API versions instead of using the highest
+	Epochs     bool   // sends the leader epochs that it knows
+	First      int    // the broker that it asks first
+	Rack       string `json:",omitempty"`
 }
 
 // CrashPlan is one crash.
@@ -188,6 +189,7 @@ type BrokerPlan struct {
 	RetentionInterval                        time.Duration
 	ReserveHigh, ReserveLow                  int64
 	OffsetsPartitions                        int
+	Racks                                    int           `json:",omitempty"` // the nodes are spread over so many
 	FillRate, ScrubRate                      int64         `json:",omitempty"`
 	ScrubInterval                            time.Duration `json:",omitempty"`
 	// SessionTimeout and PreferredInterval are broker.session.timeout.ms and leader.imbalance.check.interval.seconds.
@@ -208,6 +210,9 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 		c.Properties["offsets.topic.replication.factor"] = "3"
 		c.Properties["broker.session.timeout.ms"] = fmt.Sprint(b.SessionTimeout.Milliseconds())
 		c.Properties["leader.imbalance.check.interval.seconds"] = fmt.Sprint(int(b.PreferredInterval.Seconds()))
+		if b.Racks > 0 {
+			c.Rack = rack(id % b.Racks)
+		}
 		c.FillRate, c.ScrubRate, c.ScrubInterval = b.FillRate, b.ScrubRate, b.ScrubInterval
 		for i := range nodes {
 			c.Peers = append(c.Peers, node.Peer{Node: int32(i + 1), Addr: fmt.Sprintf("n%d:9093", i+1)})
@@ -215,6 +220,8 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 	}
 	return c
 }
+
+func rack(i int) string { return fmt.Sprintf("rack-%d", i) }
 
 func drawBroker(d *sim.Draws) BrokerPlan {
 	wal := d.Skewed(64<<10, 512<<10) &^ 4095

@@ -26,8 +26,10 @@ const (
 	faultRot       = "rot"        // Times bits flip in what From has on its disk
 	faultBad       = "bad sector" // Times sectors cannot be read there
 	faultRotOnRead = "rot on read"
-	faultWipe      = "wipe" // From's disk is replaced by an empty one
-	faultLose      = "lose" // From goes and never comes back
+	faultRestart   = "restart" // From is stopped in order and started again
+	faultWipe      = "wipe"    // From's disk is replaced by an empty one
+	faultStale     = "stale"   // From's disk is replaced by a copy of what was synced there when the load began
+	faultLose      = "lose"    // From goes and never comes back
 )
 
 // FaultPlan is one fault.
@@ -70,11 +72,12 @@ func (f FaultPlan) network() bool {
 
 // lossy says that something is gone for good unless others have it.
 func (f FaultPlan) lossy() bool {
-	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultWipe, faultLose}, f.Kind)
+	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultWipe, faultStale, faultLose}, f.Kind)
 }
 
 var faultKinds = []string{faultCut, faultClog, faultSlowLink, faultReset, faultHalfOpen, faultPause, faultSlowDisk, faultStuckDisk,
-	faultDiskError, faultFullDisk, faultWall, faultLoop, faultRot, faultBad, faultRotOnRead, faultWipe, faultLose}
+	faultDiskError, faultFullDisk, faultWall, faultLoop, faultRot, faultBad, faultRotOnRead, faultRestart, faultWipe, faultStale,
+	faultLose}
 
 // cluster makes the plan one of several nodes.
 func (p *Plan) cluster(seed uint64) {
@@ -113,7 +116,16 @@ func (p *Plan) cluster(seed uint64) {
 			t.Configs = append(t.Configs, "min.insync.replicas", "2")
 		}
 	}
+	if d.Chance(0.4) {
+		b.Racks = 3
+	}
+	if d.Chance(0.7) {
+		p.Actors = append(p.Actors, ActorPlan{Kind: "looker", Pause: time.Duration(d.Skewed(500, 20_000)) * time.Microsecond, OldVersion: d.Chance(0.3)})
+	}
 	for i := range p.Actors {
+		if b.Racks > 0 && p.Actors[i].Kind == "consumer" && d.Chance(0.7) {
+			p.Actors[i].Rack = rack(int(d.Below(int64(b.Racks))))
+		}
 		p.Actors[i].First, p.Actors[i].Epochs = int(d.Below(n)), d.Chance(0.5)
 	}
 	for i := range p.Crashes {
@@ -174,6 +186,7 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 	add(0.2, 3, func() FaultPlan {
 		return FaultPlan{Kind: faultWall, From: node(), Delay: time.Duration(d.Between(-3_600_000, 3_600_000)) * time.Millisecond}
 	})
+	add(0.2, 4, func() FaultPlan { return FaultPlan{Kind: faultRestart, From: node()} })
 	add(0.1, 1, func() FaultPlan { return FaultPlan{Kind: faultLoop, From: node(), Times: d.Between(2, 4)} })
 	drawLosses(d, p, add)
 	return faults
@@ -223,6 +236,8 @@ func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make
 	switch d.Below(10) {
 	case 0:
 		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultWipe, From: victim} })
+	case 6:
+		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultStale, From: victim} })
 	case 1:
 		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultLose, From: victim} })
 	case 2, 3:

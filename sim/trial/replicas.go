@@ -32,7 +32,7 @@ func (t *trial) compareReplicas() bool {
 		dir := hex.EncodeToString(l.topic.id[:]) + "-" + fmt.Sprint(l.index)
 		var all []replica
 		for _, b := range t.whole() {
-			r, there, err := b.segments(dir)
+			r, there, err := b.segments(dir, b.node.Damaged() > 0 && (t.damagesLog() || l.limitless || l.mayStart > 0))
 			if err != nil {
 				t.failf("%v: on %s: %w", l, b.node.Name(), err)
 				return false
@@ -85,10 +85,10 @@ func (l *partitionLog) compare(all []replica) error {
 	return nil
 }
 
-// segments reads the batches in the segments of one of the node's directories. What does not check is left out on a node
-// whose disk was damaged.
-func (b *broker) segments(dir string) (r replica, there bool, err error) {
-	r = replica{node: b.node.Name(), damaged: b.node.Damaged() > 0 && b.trial.damagesLog()}
+// segments reads the batches in the segments of one of the node's directories. What does not check is left out where it
+// may be damaged: because the log that could mend it is, or because it lies below the log start.
+func (b *broker) segments(dir string, damaged bool) (r replica, there bool, err error) {
+	r = replica{node: b.node.Name(), damaged: damaged}
 	var names []string
 	for _, name := range b.node.Files() {
 		if strings.Contains(name, dir+"/") && isSegment(name) {

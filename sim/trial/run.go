@@ -275,8 +275,16 @@ func (t *trial) crash(i int) bool {
 		t.keepRunning(b)
 	}
 	n.Disarm()
+	if b.lost != "" {
+		b = t.whole()[0]
+	}
 	for _, x := range t.brokers {
-		if x != b && !c.All || x.lost != "" {
+		if x != b && !c.All {
+			continue
+		}
+		if x.lost != "" { // it stays away, lest it meets others who have forgotten what it was
+			x.node.Crash(sim.Power)
+			x.lost = "it is gone"
 			continue
 		}
 		x.node.Crash(c.At.How)
