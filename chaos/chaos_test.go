@@ -1,8 +1,11 @@
 package chaos
 
 import (
+	"bytes"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -163,6 +166,37 @@ func TestOneWay(t *testing.T) {
 		f.change(2, 3, false)(c.from, c.to, &got)
 		if got != (condition{}) {
 			t.Errorf("%s of node 2, link from %d to %d, over: %+v", c.kind, c.from, c.to, got)
+		}
+	}
+}
+
+// TestSpoil changes bytes of segments, and nothing when there is none.
+func TestSpoil(t *testing.T) {
+	dir := t.TempDir()
+	if what, err := spoil(dir, 1); err != nil || !strings.Contains(what, "nothing") {
+		t.Fatalf("%q, %v", what, err)
+	}
+	name := filepath.Join(dir, "partitions", "p-0", "0.log")
+	before := make([]byte, 1000)
+	for i := range 20 {
+		for _, n := range []string{name, strings.TrimSuffix(name, "log") + "index"} {
+			if err := os.MkdirAll(filepath.Dir(n), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(n, before, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		what, err := spoil(dir, uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(what, ".log") == bytes.Equal(before, after) || len(after) != len(before) {
+			t.Fatalf("%s: but it has not", what)
 		}
 	}
 }

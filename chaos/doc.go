@@ -4,7 +4,8 @@
 // between clients and a node, and lets real clients work (load.go, group.go, admin.go): idempotent producers whose
 // records carry (client, counter), consumers, readers of the log's end, a consumer group whose members come and go and
 // commit, and an administrator who creates and deletes topics. Meanwhile faults come by a plan that the seed decides
-// (plan.go, faults.go): nodes are killed, stopped, restarted in order; links are cut, blocked in one direction, slowed.
+// (plan.go, faults.go): nodes are killed, stopped, restarted in order; links are cut, blocked in one direction, slowed; on
+// one node segments rot while it is down.
 // A fault may strike whoever leads a partition at that moment, so a seed fixes the plan, not the run.
 //
 // Faults that take a node away never strike more than a minority at once; what only slows comes on top. In the end

@@ -37,12 +37,18 @@ type evil struct {
 	admin   *kadm.Client
 	say     func(format string, args ...any)
 	mu      sync.Mutex
+	data    []string
+	rotten  int          // the node whose disk rots, 0 if none does
 	struck  map[int]bool // nodes that a fault has taken away
 	kinds   map[string]int
 }
 
 func newEvil(h *history, o Options, c *kgo.Client, say func(string, ...any)) *evil {
-	return &evil{history: h, nodes: o.Nodes, network: o.Network, admin: kadm.NewClient(c), say: say, struck: map[int]bool{}, kinds: map[string]int{}}
+	e := &evil{history: h, nodes: o.Nodes, network: o.Network, admin: kadm.NewClient(c), say: say, data: o.Data, struck: map[int]bool{}, kinds: map[string]int{}}
+	if len(o.Data) > 0 && len(o.Nodes) > 2 {
+		e.rotten = 1 + int(o.Seed%uint64(len(o.Nodes)))
+	}
+	return e
 }
 
 // follow carries out the faults of a track until the context ends, and ends the last one then.
@@ -65,7 +71,13 @@ func (e *evil) inflict(ctx context.Context, f fault) error {
 	if node == 0 {
 		node = e.leader(ctx, f.Partition)
 	}
-	if takesAway(f.Kind) && !e.take(&node) {
+	if f.Kind == rot {
+		// Always the same node: of what rots there, the others have a majority of copies.
+		if node = e.rotten; node == 0 {
+			return nil
+		}
+	}
+	if f.Kind == rot && !e.takeOne(node) || f.Kind != rot && takesAway(f.Kind) && !e.take(&node) {
 		return nil
 	}
 	e.say("node %d: %v", node, f)
@@ -139,6 +151,16 @@ func (e *evil) strike(node int, f fault) (mend func() error, err error) {
 			e.complain("node %d did not stop in order: %v", node, err)
 		}
 		return func() error { return nil }, e.start(node)
+	case rot:
+		if err := p.Stop(); err != nil {
+			e.complain("node %d did not stop in order: %v", node, err)
+		}
+		what, err := spoil(e.data[node-1], f.Draw)
+		if err != nil {
+			return nil, err
+		}
+		e.say("node %d: %s", node, what)
+		return func() error { return nil }, e.start(node)
 	case pause:
 		return func() error { return p.Signal(syscall.SIGCONT) }, p.Signal(syscall.SIGSTOP)
 	}
@@ -192,7 +214,7 @@ func (e *evil) start(node int) error {
 func (e *evil) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
 		for i, p := range e.nodes {
-			if !p.Ended() || !e.take1(i+1) {
+			if !p.Ended() || !e.takeOne(i+1) {
 				continue
 			}
 			e.complain("node %d ended by itself; the end of what it printed:\n%s", i+1, p.LogTail())
@@ -208,8 +230,8 @@ func (e *evil) watch(ctx context.Context) error {
 	return nil
 }
 
-// take1 reserves this node and no other.
-func (e *evil) take1(node int) bool {
+// takeOne reserves this node and no other.
+func (e *evil) takeOne(node int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.struck[node] {

@@ -17,6 +17,7 @@ const (
 	deaf    = "deaf"    // nothing comes from the others
 	mute    = "mute"    // nothing goes to the others
 	severed = "severed" // nothing comes or goes between the node and one other
+	rot     = "rot"     // SIGTERM, some bytes of its segments change, and a start
 
 	slow      = "slow"      // the node's links to the others are slow
 	narrow    = "narrow"    // and carry few bytes
@@ -26,7 +27,7 @@ const (
 )
 
 var (
-	away  = []string{kill, kill, kill, pause, pause, restart, restart, isolate, cut, deaf, mute, severed}
+	away  = []string{kill, kill, kill, pause, pause, restart, restart, isolate, cut, deaf, mute, severed, rot, rot}
 	aside = []string{slow, slow, narrow, lag, hangUp, blackHole}
 )
 
@@ -43,6 +44,8 @@ type fault struct {
 	Whole bool
 	Delay time.Duration
 	Rate  int
+	// Draw decides which bytes rot.
+	Draw uint64
 }
 
 func (f fault) String() string {
@@ -88,6 +91,7 @@ func (t track) fault(i uint64) fault {
 	f.Partition, f.Other = r.IntN(logPartitions), 1+r.IntN(max(1, t.nodes-1))
 	f.Whole = r.IntN(2) == 0
 	f.Delay = between(r, 5*time.Millisecond, 300*time.Millisecond)
+	f.Draw = r.Uint64()
 	f.Rate = 20_000 + r.IntN(2_000_000)
 	return f
 }

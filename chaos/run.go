@@ -23,6 +23,8 @@ type Options struct {
 	Network *Network
 	// Racks are the racks of the nodes, if each has its own: then every replica is read in the end.
 	Racks []string
+	// Data are the nodes' directories, if they are Millrace's: then the disk of one of them rots.
+	Data []string
 	// Bootstrap are the addresses that clients are given.
 	Bootstrap []string
 	// Seed decides the faults; they go on for Duration.

@@ -92,6 +92,9 @@ func (s *session) chaos(ctx context.Context, f *chaosFlags) error {
 		if strings.Contains(line, "{rack}") || line == "kafka" {
 			o.Racks = append(o.Racks, b.Place.Rack)
 		}
+		if f.against == "" {
+			o.Data = append(o.Data, b.Data)
+		}
 	}
 	s.note("seed %d, %d nodes, everything in %s", f.seed, f.nodes, dir)
 	found, err := chaos.Run(ctx, o)
