@@ -346,11 +346,15 @@ func TestAGroupSurvivesItsCoordinator(t *testing.T) {
 		}
 		coordinator := nodes[found["g"].NodeID-1]
 		coordinator.quit()
-		admin = newAdmin(t, nodes) // this client does not look for another coordinator when it cannot connect to the old one
-		fetched, err := admin.FetchOffsets(testContext(t), "g")
-		if err != nil {
-			t.Fatalf("round %d: fetch: %v", round, err)
-		}
+		var fetched kadm.OffsetResponses
+		eventually(t, 10*time.Second, func() (why string) {
+			// A new client each time: one that was told of the old coordinator a moment too early stays with it.
+			var err error
+			if fetched, err = newAdmin(t, nodes).FetchOffsets(testContext(t), "g"); err != nil {
+				why = fmt.Sprintf("round %d: fetch: %v", round, err)
+			}
+			return why
+		})
 		for p := range int32(3) {
 			if o, ok := fetched.Lookup("t", p); !ok || o.At != 10*round+int64(p) {
 				t.Errorf("round %d: partition %d is at %+v", round, p, o)

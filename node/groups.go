@@ -34,6 +34,9 @@ type coordinators struct {
 type groupPartition struct {
 	inbox *host.Queue[*groupCall]
 	ended *host.Future[struct{}]
+	// waiter is the waiter of the partition's task, led what the groups task has last seen of its leadership.
+	waiter host.Waiter
+	led    bool
 }
 
 // groupCall is a request to a coordinator and its answer.
@@ -62,6 +65,8 @@ func (g *groups) run() {
 	g.stopping.Watch(w)
 	g.broker.set.WatchCatalog(w)
 	defer g.broker.set.UnwatchCatalog(w)
+	g.broker.cluster.Watch(w)
+	defer g.broker.cluster.Unwatch(w)
 	for {
 		_, stop := g.stopping.Try()
 		topic, ok := g.broker.set.Catalog().Topic(offsetsTopic)
@@ -75,7 +80,21 @@ func (g *groups) run() {
 		if ok && topic.ID != g.current.Load().topic {
 			g.start(topic)
 		}
+		g.wakeLeaders()
 		w.Wait()
+	}
+}
+
+// wakeLeaders wakes the tasks whose partitions have come to be led here. There is one task that looks, for all of them,
+// since there are many of them and much else changes on a node.
+func (g *groups) wakeLeaders() {
+	now := g.current.Load()
+	for i, p := range now.partitions {
+		_, code := g.broker.cluster.Lookup(now.topic, int32(i))
+		if was := p.led; code == wire.ErrNone && !was {
+			p.waiter.Wake()
+		}
+		p.led = code == wire.ErrNone
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 //
 // SIM_SEEDS sets the number of seeds.
 func TestGroupsInTheSimulator(t *testing.T) {
-	seeds := uint64(6)
+	seeds := uint64(4)
 	if n, err := strconv.ParseUint(os.Getenv("SIM_SEEDS"), 10, 64); err == nil {
 		seeds = n
 	}

@@ -44,15 +44,15 @@ type groupAppend struct {
 
 func newGroupTask(b *Broker, topic catalog.ID, index int32, part *groupPartition) *groupTask {
 	t := &groupTask{broker: b, topic: topic, index: index, part: part, waiter: b.host.Tasks.NewWaiter()}
+	part.waiter = t.waiter
 	part.inbox = host.NewQueue[*groupCall](b.host.Tasks, 1024, t.waiter)
 	return t
 }
 
-// unledPause is how long the task waits before it looks again whether its partition is led here, unreadPause how long
-// before it tries again to read one that it could not read. It looks rather than being woken, since the wakes for all that
-// changes on a node would be many, and here they would be for every partition of the topic.
+// unledPause is how long the task waits before it looks again whether its partition is led here, unless the groups task
+// wakes it because it is; unreadPause how long before it tries again to read one that it could not read.
 const (
-	unledPause  = 50 * time.Millisecond
+	unledPause  = 2 * time.Second
 	unreadPause = time.Second
 )
 
@@ -62,28 +62,31 @@ func (t *groupTask) run() {
 	b.set.WatchCatalog(t.waiter)
 	defer b.set.UnwatchCatalog(t.waiter)
 	for {
-		pause := unledPause
+		pause, early := unledPause, true
 		if at, code := b.cluster.Lookup(t.topic, t.index); code == wire.ErrNone {
 			switch began, err := t.begin(at); {
 			case err != nil:
 				b.host.Log.Error("groups cannot be loaded", "topic", offsetsTopic, "partition", t.index, "error", err)
-				pause = unreadPause
+				pause, early = unreadPause, false
 			case began && !t.lead():
 				return
 			case began:
 				continue
 			}
 		}
-		if !t.refuseUntil(b.host.Clock.Now().Add(pause)) {
+		if !t.refuseUntil(b.host.Clock.Now().Add(pause), early) {
 			return
 		}
 	}
 }
 
-// refuseUntil tells who comes that the coordinator is not here; false when the node stops. Who has waited for the log since
-// it was here hears what became of that.
-func (t *groupTask) refuseUntil(deadline host.Instant) bool {
+// refuseUntil tells who comes that the coordinator is not here, until the deadline or, with early, until its partition is
+// led here; false when the node stops. Who has waited for the log since it was here hears what became of that.
+func (t *groupTask) refuseUntil(deadline host.Instant, early bool) bool {
 	for {
+		if _, code := t.broker.cluster.Lookup(t.topic, t.index); early && code == wire.ErrNone {
+			return true
+		}
 		calls, more := t.part.inbox.Drain(nil)
 		t.refuse(calls)
 		t.settle()
