@@ -69,6 +69,9 @@ func (f *fillWorld) run(h host.Host) error {
 	for round := range 4 {
 		away := int(f.d.Between(0, 2))
 		f.crash(away, sim.Pick(f.d, sim.Kill, sim.Power))
+		if f.d.Between(0, 2) == 0 { // found when it is read the first time
+			f.nodes[away].Rot(segments)
+		}
 		if err := f.load(h, f.d.Between(20, 120)); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
@@ -200,11 +203,20 @@ func (f *fillWorld) agree(h host.Host) error {
 		return fmt.Errorf("%w: %s", err, f.describe())
 	}
 	for p := range f.acked {
-		if err := f.compare(h, p); err != nil {
+		err := f.compare(h, p)
+		for n := 0; n < 5 && (errors.Is(err, partition.ErrCorrupt) || errors.Is(err, partition.ErrMissing)); n++ {
+			h.Clock.Sleep(3 * time.Second) // refused, and repaired
+			err = f.compare(h, p)
+		}
+		if err != nil {
 			return fmt.Errorf("partition %d: %w", p, err)
 		}
 	}
 	return nil
+}
+
+func segments(path string) bool {
+	return strings.HasSuffix(path, ".log") && strings.Contains(path, "partitions/")
 }
 
 func (f *fillWorld) describe() string {
@@ -317,9 +329,7 @@ func readAll(l *partition.Log) (all []byte, out []string, start int64, err error
 // rot flips a bit in a segment of one node, and waits until a scrub has had the time to find it.
 func (f *fillWorld) rot(h host.Host) error {
 	i := f.anyNode()
-	where := f.nodes[i].Rot(func(path string) bool {
-		return strings.HasSuffix(path, ".log") && strings.Contains(path, "partitions/")
-	})
+	where := f.nodes[i].Rot(segments)
 	if where == "" {
 		return nil
 	}
