@@ -14,7 +14,7 @@ func TestConsumerMutantsAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mutant.Enable(name)
 			defer mutant.Enable("")
-			for seed := range uint64(200) {
+			for seed := range uint64(60) {
 				if _, err := runConsumerWorld(seed, 1); err != nil {
 					t.Logf("found by seed %d: %.300v", seed, err)
 					return
