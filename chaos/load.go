@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -168,35 +167,6 @@ func passing(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || kerr.IsRetriable(err)
-}
-
-// probe asks for the ends of all logs, again and again.
-func (l *load) probe(ctx context.Context, every time.Duration) error {
-	c, err := kgo.NewClient(l.options()...)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	admin, id := kadm.NewClient(c), l.client()
-	for ctx.Err() == nil {
-		call := l.now()
-		ends, err := admin.ListEndOffsets(ctx, logTopic, bulkTopic)
-		now := l.now()
-		if err == nil {
-			err = ends.Error()
-		}
-		if err != nil && !passing(err) {
-			l.complain("asking for the ends: %v", err)
-		}
-		ends.Each(func(o kadm.ListedOffset) {
-			if o.Err == nil {
-				l.count("ends asked", 1)
-				l.add(lin.Operation{Log: logName(o.Topic, o.Partition), Client: id, Kind: lin.End, Call: call, Return: now, Offset: o.Offset})
-			}
-		})
-		wait(ctx, every)
-	}
-	return nil
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -175,6 +175,9 @@ func (r *runner) work(ctx context.Context) error {
 	others.run("consumer", func() error { return r.consume(read, logTopic) })
 	others.run("consumer", func() error { return r.consume(read, logTopic, bulkTopic) })
 	others.run("reader of ends", func() error { return r.probe(read, 100*time.Millisecond) })
+	for i := range r.Nodes {
+		others.run("reader of a node's ends", func() error { return r.probeNode(read, i+1, 100*time.Millisecond) })
+	}
 	others.run("reader of commits", func() error { return r.group.look(read, 200*time.Millisecond) })
 	others.run("administrator", func() error { return r.topics.work(produce, 2*time.Second) })
 	for i := range uint64(2) {

@@ -67,7 +67,7 @@ var modules = map[string][]string{
 	// The public client: for the client's side of the command line and the tools around it, never in the broker.
 	"github.com/twmb/franz-go":          {"cmd...", "chaos"},
 	"github.com/twmb/franz-go/pkg/kadm": {"cmd...", "chaos"},
-	"github.com/twmb/franz-go/pkg/kmsg": {"cmd..."},
+	"github.com/twmb/franz-go/pkg/kmsg": {"cmd...", "chaos"},
 	"github.com/anishathalye/porcupine": {"linearizability"},
 }
 
