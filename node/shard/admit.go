@@ -178,35 +178,45 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		maxTimestamp: b.MaxTimestamp,
 	}
 	into.data = rec.put(into.data)
-	into.payload.Parts = append(into.payload.Parts, b.Bytes)
-	sum := uint32(0)
-	if len(b.Bytes) >= wal.SumFrom {
-		sum = batch.WholeSum(b.Bytes)
+	q.carry(into)
+	result := Result{BaseOffset: base, LogAppendTime: -1, LogStart: p.log.View().LogStart}
+	if b.LogAppendTime() {
+		result.LogAppendTime = b.MaxTimestamp
 	}
+	r.expect(q, into, p, result)
+	into.records++
+}
+
+// carry puts the request's bytes beside the entry's data, which takes over the hold on them.
+func (q *request) carry(into *proposal) {
+	sum := uint32(0)
+	if len(q.batch.Bytes) >= wal.SumFrom {
+		sum = batch.WholeSum(q.batch.Bytes)
+	}
+	into.payload.Parts = append(into.payload.Parts, q.batch.Bytes)
 	into.payload.Sums = append(into.payload.Sums, sum)
 	if q.hold != nil {
 		into.payload.Holds = append(into.payload.Holds, q.hold)
 		q.hold = nil
 	}
-	into.bytes += len(b.Bytes)
-	result := Result{BaseOffset: base, LogAppendTime: -1, LogStart: p.log.View().LogStart}
-	if b.LogAppendTime() {
-		result.LogAppendTime = b.MaxTimestamp
-	}
+	into.bytes += len(q.batch.Bytes)
+}
+
+// expect lets the request wait for what its acks asks for.
+func (r *replica) expect(q *request, into *proposal, p *held, result Result) {
 	acks := q.acks
 	if r.alone() {
 		acks = min(acks, -acks) // what is durable here is committed: answered a moment later, it can be read, too
 	}
 	if acks == 0 {
 		q.pending.Set(result)
-	} else {
-		w := waiting{pending: q.pending, record: into.records, acks: acks, batch: true, result: result}
-		if acks == -1 {
-			w.copies = r.copies(p)
-		}
-		into.waits = append(into.waits, w)
+		return
 	}
-	into.records++
+	w := waiting{pending: q.pending, record: into.records, acks: acks, batch: true, result: result}
+	if acks == -1 {
+		w.copies = r.copies(p)
+	}
+	into.waits = append(into.waits, w)
 }
 
 // duplicate answers a batch that was appended before with where it was; when the original is not applied, after it is.
