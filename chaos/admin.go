@@ -113,7 +113,11 @@ func (t *topics) check(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	list, err := kadm.NewClient(c).ListTopics(ctx)
+	var list kadm.TopicDetails
+	err = patiently(ctx, func() (err error) {
+		list, err = kadm.NewClient(c).ListTopics(ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("asking for all topics: %w", err)
 	}

@@ -87,17 +87,22 @@ func (l *load) final(ctx context.Context, node int, rack string) (int, error) {
 // ends returns where the logs start and end.
 func (l *load) ends(ctx context.Context, admin *kadm.Client) (map[string]*lin.Operation, error) {
 	call := l.now()
-	starts, err := admin.ListStartOffsets(ctx, logTopic, bulkTopic)
-	if err == nil {
-		err = starts.Error()
-	}
+	var starts, ends kadm.ListedOffsets
+	err := patiently(ctx, func() (err error) {
+		if starts, err = admin.ListStartOffsets(ctx, logTopic, bulkTopic); err == nil {
+			err = starts.Error()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("asking where the logs start: %w", err)
 	}
-	ends, err := admin.ListEndOffsets(ctx, logTopic, bulkTopic)
-	if err == nil {
-		err = ends.Error()
-	}
+	err = patiently(ctx, func() (err error) {
+		if ends, err = admin.ListEndOffsets(ctx, logTopic, bulkTopic); err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("asking where the logs end: %w", err)
 	}

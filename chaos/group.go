@@ -203,10 +203,13 @@ func (g *group) drain(ctx context.Context) error {
 	}
 	defer c.Close()
 	admin := kadm.NewClient(c)
-	ends, err := admin.ListEndOffsets(ctx, logTopic)
-	if err == nil {
-		err = ends.Error()
-	}
+	var ends kadm.ListedOffsets
+	err = patiently(ctx, func() (err error) {
+		if ends, err = admin.ListEndOffsets(ctx, logTopic); err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("asking for the ends that the group must reach: %w", err)
 	}

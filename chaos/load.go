@@ -166,7 +166,18 @@ func fetched(log string, records []*kgo.Record) lin.Operation {
 func passing(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || kerr.IsRetriable(err)
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) || kerr.IsRetriable(err) || kgo.IsRetryableBrokerErr(err)
+}
+
+// patiently tries again while the error is a passing one and there is time: in the end leadership may still move.
+func patiently(ctx context.Context, fn func() error) error {
+	for {
+		err := fn()
+		if err == nil || !passing(err) || ctx.Err() != nil {
+			return err
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) {
