@@ -55,40 +55,7 @@ func (s *session) simCommand() *cobra.Command {
 			"  millrace sim --plan FILE              what a failure wrote down, once more\n" +
 			"  millrace sim --plan FILE --shrink     the same failure with as little as possible",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if f.mutant != "" {
-				if err := enableMutant(f.mutant); err != nil {
-					return usageError{err, c.CommandPath()}
-				}
-			}
-			if !slices.Contains([]int{0, 1, 3, 5}, f.nodes) {
-				return usageError{fmt.Errorf("--nodes %d: a cluster has 1, 3 or 5", f.nodes), c.CommandPath()}
-			}
-			switch {
-			case f.worker:
-				return simWorker(s.in, s.out, f.nodes)
-			case f.mutants:
-				return s.simMutants(c.Context(), f)
-			case f.seeds != "":
-				from, to, err := parseSeeds(f.seeds)
-				if err != nil {
-					return usageError{err, c.CommandPath()}
-				}
-				return s.simMany(c.Context(), f, from, to)
-			}
-			p, err := f.choose()
-			switch {
-			case err != nil:
-				return err
-			case f.printPlan:
-				_, err := fmt.Fprintln(s.out, p)
-				return err
-			case f.shrink:
-				return s.simShrink(c.Context(), f, p)
-			default:
-				return s.simOne(f, p)
-			}
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return s.sim(c, f) },
 	}
 	fl := c.Flags()
 	fl.Uint64Var(&f.seed, "seed", 1, "the seed of a single run")
@@ -114,6 +81,42 @@ func (s *session) simCommand() *cobra.Command {
 		panic(err)
 	}
 	return c
+}
+
+// sim does what the flags say.
+func (s *session) sim(c *cobra.Command, f *simFlags) error {
+	if f.mutant != "" {
+		if err := enableMutant(f.mutant); err != nil {
+			return usageError{err, c.CommandPath()}
+		}
+	}
+	if !slices.Contains([]int{0, 1, 3, 5}, f.nodes) {
+		return usageError{fmt.Errorf("--nodes %d: a cluster has 1, 3 or 5", f.nodes), c.CommandPath()}
+	}
+	switch {
+	case f.worker:
+		return simWorker(s.in, s.out, f.nodes)
+	case f.mutants:
+		return s.simMutants(c.Context(), f)
+	case f.seeds != "":
+		from, to, err := parseSeeds(f.seeds)
+		if err != nil {
+			return usageError{err, c.CommandPath()}
+		}
+		return s.simMany(c.Context(), f, from, to)
+	}
+	p, err := f.choose()
+	switch {
+	case err != nil:
+		return err
+	case f.printPlan:
+		_, err := fmt.Fprintln(s.out, p)
+		return err
+	case f.shrink:
+		return s.simShrink(c.Context(), f, p)
+	default:
+		return s.simOne(f, p)
+	}
 }
 
 func parseSeeds(text string) (from, to uint64, err error) {

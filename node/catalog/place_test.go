@@ -121,7 +121,7 @@ func TestScatter(t *testing.T) {
 	for node := range int32(9) {
 		image, _ = Apply(image, image.Index+1, RegisterBroker{Node: node, Directory: ID{byte(node)}, Rack: fmt.Sprint(node % 3), Lanes: 2})
 	}
-	image, r := Apply(image, image.Index+1, CreateTopic{ID: ID{1}, Name: "t", Partitions: 900, Replication: 3})
+	_, r := Apply(image, image.Index+1, CreateTopic{ID: ID{1}, Name: "t", Partitions: 900, Replication: 3})
 	if r.Error != wire.ErrNone {
 		t.Fatal(r)
 	}

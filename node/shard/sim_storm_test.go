@@ -22,7 +22,6 @@ type storm struct {
 	// topics are those that were made and not deleted; acked are the values that were acknowledged, by topic and partition.
 	topics []*catalog.Topic
 	acked  map[string][]string
-	made   int
 	// epochs is the newest leader epoch that a node has named of a partition, in its present life.
 	epochs []map[string]int32
 	failed error

@@ -205,21 +205,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	if second.id == first.id {
 		t.failf("topic %s was deleted and made again with the same id", name)
 	}
-	for _, l := range second.logs[:second.partitions] {
-		err := c.Retry(t.host.Clock.Now().Add(patience), func() error {
-			end, _, err := c.ListOffset(name, l.index, client.Latest)
-			if err == nil && end != 0 && len(t.brokers) > 1 {
-				return fmt.Errorf("it ends at %d", end) // this broker may not have heard that the old one is gone
-			}
-			if err == nil && end != 0 {
-				t.failf("%v: a new topic ends at %d", l, end)
-			}
-			return err
-		})
-		if err != nil {
-			t.failf("%v: list offsets of a new topic: %w", l, err)
-		}
-	}
+	t.startsEmpty(c, second)
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
 		t.world.Note("admin: delete topic %s again: %v", name, err)
@@ -233,6 +219,25 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		return
 	}
 	t.gone[name], t.last[name] = true, second.id
+}
+
+// startsEmpty looks whether a topic that was just made has no records.
+func (t *trial) startsEmpty(c *client.Client, made *topicState) {
+	for _, l := range made.logs[:made.partitions] {
+		err := c.Retry(t.host.Clock.Now().Add(patience), func() error {
+			end, _, err := c.ListOffset(made.plan.Name, l.index, client.Latest)
+			if err == nil && end != 0 && len(t.brokers) > 1 {
+				return fmt.Errorf("it ends at %d", end) // this broker may not have heard that the old one is gone
+			}
+			if err == nil && end != 0 {
+				t.failf("%v: a new topic ends at %d", l, end)
+			}
+			return err
+		})
+		if err != nil {
+			t.failf("%v: list offsets of a new topic: %w", l, err)
+		}
+	}
 }
 
 // vanished looks whether a deleted topic is not in the metadata. A broker of several may hear of it later.
