@@ -135,10 +135,6 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 		part.refuse(err)
 		return
 	}
-	if p.call.client.followsTurnedAway(key, &info.Header, p.call.Arrived) {
-		part.code = wire.ErrNotLeaderOrFollower
-		return
-	}
 	hold := p.call.Frame
 	if info.Rewritten {
 		hold = nil // the bytes are new ones
@@ -148,7 +144,11 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 		acks = 0
 	}
 	part.bytes = len(info.Bytes)
-	part.pending = at.Shard.Append(at.ID, info, hold, acks)
+	if p.call.client.followsTurnedAway(key, &info.Header, p.call.Arrived) {
+		part.pending = at.Shard.AppendNext(at.ID, info, hold, acks)
+	} else {
+		part.pending = at.Shard.Append(at.ID, info, hold, acks)
+	}
 }
 
 // validate runs batch.Validate, off the connection's own task when it is much work.

@@ -12,7 +12,9 @@ import (
 // turnedAway are the batches of idempotent producers that were refused on a connection because their partition is not
 // served here, or not yet. Producers send several batches without waiting: the next one may come when the partition is
 // served. The partition does not know the producer then, lets it begin at any sequence, and the retry of the first batch
-// would be out of order for ever. So what comes after a refused batch is refused, too, until that one has come again.
+// would be out of order for ever. So what comes after a refused batch is refused, too, by a partition that does not know
+// its producer, until that one has come again. It may have come again elsewhere, and leadership may be here by now: then the
+// partition knows the producer, and its sequence decides.
 //
 // It belongs to the read task.
 type turnedAway map[turnedAwayKey]turnedAwayBatch

@@ -39,3 +39,34 @@ func TestWhatFollowsARefusedBatchWaitsForIt(t *testing.T) {
 		t.Errorf("on another connection: %v", code)
 	}
 }
+
+// TestRefusedBatchThatCameAgainElsewhere sends the batch after a refused one when that has come again by another way, as by
+// another leader meanwhile: the partition knows the producer, and nothing must wait.
+func TestRefusedBatchThatCameAgainElsewhere(t *testing.T) {
+	b := newBroker(t)
+	r, other := dialRaw(t, b), dialRaw(t, b)
+	from := func(r *rawConn, sequence uint32) wire.ErrorCode {
+		t.Helper()
+		records := rawBatch(3, func(b []byte) {
+			binary.BigEndian.PutUint64(b[43:], 77)
+			binary.BigEndian.PutUint16(b[51:], 0)
+			binary.BigEndian.PutUint32(b[53:], sequence)
+		})
+		return ask[*wire.ProduceResponse](r, produceRequest("t", -1, records), 12).Responses[0].PartitionResponses[0].ErrorCode
+	}
+	if code := from(r, 0); code != wire.ErrUnknownTopicOrPartition {
+		t.Fatalf("before there is a topic: %v", code)
+	}
+	makeTopic(t, newClient(t, b), "t", 1)
+	if code := from(other, 0); code != wire.ErrNone {
+		t.Fatalf("the refused batch on another connection: %v", code)
+	}
+	for _, step := range []struct {
+		sequence uint32
+		want     wire.ErrorCode
+	}{{3, wire.ErrNone}, {9, wire.ErrOutOfOrderSequenceNumber}, {6, wire.ErrNone}} {
+		if code := from(r, step.sequence); code != step.want {
+			t.Errorf("sequence %d: %v, want %v", step.sequence, code, step.want)
+		}
+	}
+}

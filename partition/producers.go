@@ -84,6 +84,12 @@ func (p *Producers) find(id int64) *producer {
 	return nil
 }
 
+// Knows says whether a batch of the producer in this epoch was appended and is remembered.
+func (p *Producers) Knows(id int64, epoch int16) bool {
+	e := p.find(id)
+	return e != nil && e.epoch == epoch && len(e.batches) > 0
+}
+
 // Check applies Kafka's rules to a batch that a client produced. For a Duplicate, base is the first offset and timestamp
 // the greatest timestamp of the batch as it was appended. Errors are *batch.Error. The rules, for a producer that is
 // known: one of its last five batches with the same sequence numbers is a duplicate; an older epoch is refused; a newer

@@ -144,6 +144,10 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		if lead.producers == nil {
 			lead.producers = p.log.Producers().Fork()
 		}
+		if q.next && !lead.producers.Knows(b.ProducerID, b.ProducerEpoch) {
+			q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "an earlier batch of this producer was refused and has not come again"})
+			return
+		}
 		verdict, base, timestamp, err := lead.producers.Check(sequence)
 		if err != nil {
 			q.answer(refusal(err))

@@ -123,6 +123,7 @@ type request struct {
 	batch     batch.Info
 	hold      *host.Buffer
 	acks      int16
+	next      bool // see AppendNext
 	value     int64
 	command   []byte
 }

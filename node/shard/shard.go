@@ -214,6 +214,17 @@ func (s *Shard) Append(p partition.ID, b batch.Info, hold *host.Buffer, acks int
 	return s.request(&request{kind: kindBatch, partition: p, batch: b, hold: hold, acks: acks})
 }
 
+// AppendNext is Append for a batch of an idempotent producer of which an earlier batch was refused here, and will be sent
+// again. A partition that does not know the producer would let it begin at any sequence, and the earlier batch would be
+// out of order for ever; so it is refused with NOT_LEADER_OR_FOLLOWER then. Where the partition knows the producer, its
+// sequence decides as always: the earlier batch may have come again by another leader.
+func (s *Shard) AppendNext(p partition.ID, b batch.Info, hold *host.Buffer, acks int16) *Pending {
+	if hold != nil {
+		hold.Retain()
+	}
+	return s.request(&request{kind: kindBatch, partition: p, batch: b, hold: hold, acks: acks, next: true})
+}
+
 // Propose orders a command for the Machine; the result's Value is what Apply returned.
 func (s *Shard) Propose(command []byte) *Pending {
 	return s.request(&request{kind: kindCommand, command: command})
