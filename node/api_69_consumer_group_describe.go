@@ -3,7 +3,6 @@ package node
 import (
 	"millrace/net/wire"
 	"millrace/node/group"
-	"millrace/node/host"
 )
 
 // consumerGroupDescribe tells about consumer groups (KIP-848) and their members.
@@ -11,16 +10,13 @@ import (
 // Versions: 1 tells which protocol a member speaks.
 func (b *Broker) consumerGroupDescribe(c *call, q *wire.ConsumerGroupDescribeRequest) wire.Message {
 	cluster := &groupCluster{b.set.Catalog()}
-	requests := make([]*group.ConsumerDescribeRequest, len(q.GroupIds))
-	answers := make([]*host.Future[group.Response], len(q.GroupIds))
+	requests := make([]group.Request, len(q.GroupIds))
 	for i, id := range q.GroupIds {
 		requests[i] = &group.ConsumerDescribeRequest{GroupID: id}
-		answers[i] = b.groups.ask(id, requests[i])
 	}
 	a := wire.NewConsumerGroupDescribeResponse()
-	deadline := c.groupDeadline()
-	for i := range q.GroupIds {
-		d := awaitGroup[*group.ConsumerDescribeResponse](c, answers[i], requests[i], deadline)
+	for _, described := range c.readGroups(q.GroupIds, requests, c.groupDeadline()) {
+		d := described.(*group.ConsumerDescribeResponse)
 		g := wire.NewConsumerGroupDescribeResponseDescribedGroup()
 		g.ErrorCode, g.ErrorMessage, g.GroupId = d.Error, text(d.ErrorMessage), d.GroupID
 		g.GroupState, g.GroupEpoch, g.AssignmentEpoch, g.AssignorName = d.State, d.Epoch, d.AssignmentEpoch, d.Assignor
