@@ -26,6 +26,10 @@ type crowd struct {
 	admin              *kadm.Client
 }
 
+// settleTime is between the creation of everything and the moment from which it counts as idle: what was written is
+// checkpointed meanwhile.
+const settleTime = 30 * time.Second
+
 func runCrowd(ctx context.Context, args []string) error {
 	c := &crowd{}
 	flags := flag.NewFlagSet("crowd", flag.ExitOnError)
@@ -81,7 +85,7 @@ func (c *crowd) run(ctx context.Context) error {
 	}
 	say("%d topics of %d partitions with %d replicas: created in %.1f s, all led after %.1f s", c.topics, c.partitions, c.replicas, took.Seconds(),
 		time.Since(began).Seconds())
-	if err := sleep(ctx, 10*time.Second); err != nil {
+	if err := sleep(ctx, settleTime); err != nil {
 		return err
 	}
 	before, err := usageOf(c.cluster.Pids())
