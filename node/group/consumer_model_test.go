@@ -61,6 +61,7 @@ type consumer struct {
 	sent   host.Instant // when that was
 	epochs int          // how many epochs it was told of
 	older  []delayed
+	gone   map[partitionID]int // what it has given back, and how many epochs it knew then
 }
 
 // delayed is what a consumer once sent, and the network may bring again, or late.
@@ -77,6 +78,7 @@ type consumerModel struct {
 	consumers []*consumer
 	asked     map[uint64]*consumer
 	commits   map[uint64]string // commits that must be refused, and why
+	fenced    map[uint64]bool   // heartbeats that must be refused
 	lives     int
 	epochs    map[string]int32 // by member id
 }
@@ -93,7 +95,7 @@ func newConsumerModel(t *rapid.T) *consumerModel {
 	config.ConsumerMaxSize = rapid.SampledFrom([]int{2, 100}).Draw(t, "size")
 	config.ConsumerAssignors = rapid.SampledFrom([][]string{{"uniform"}, {"range"}, {"uniform", "range"}}).Draw(t, "assignors")
 	config.OffsetsRetentionInterval = 24 * time.Hour
-	m := &consumerModel{t: t, w: newWorld(config), asked: map[uint64]*consumer{}, commits: map[uint64]string{},
+	m := &consumerModel{t: t, w: newWorld(config), asked: map[uint64]*consumer{}, commits: map[uint64]string{}, fenced: map[uint64]bool{},
 		epochs: map[string]int32{}}
 	m.cluster = (*testCluster)(nil).with("t", 4).with("u", 3)
 	m.w.cluster = m.cluster
@@ -121,7 +123,7 @@ func (m *consumerModel) join(t *rapid.T) { m.begin(m.any(t)) }
 func (m *consumerModel) begin(c *consumer) {
 	m.lives++
 	c.id, c.epoch, c.joined, c.owned = fmt.Sprintf("c%d-%d", c.n, m.lives), 0, false, map[partitionID]bool{}
-	c.epochs, c.older = 0, nil
+	c.epochs, c.older, c.gone = 0, nil, map[partitionID]int{}
 	m.send(c, true)
 }
 
@@ -229,6 +231,9 @@ func (m *consumerModel) sendCommit(c *consumer, r *OffsetCommitRequest) {
 			m.commits[m.w.tag+1] = fmt.Sprintf("consumer %d has %s", o.n, printPartition(p))
 		}
 	}
+	if epochs, ok := c.gone[p]; ok && !c.owned[p] && c.epochs > epochs && r.Generation < c.epoch {
+		m.commits[m.w.tag+1] = "it has given that back"
+	}
 	m.w.ask(r)
 }
 
@@ -247,6 +252,7 @@ func (m *consumerModel) late(t *rapid.T) {
 		}
 	default:
 		if d.epochs+1 < c.epochs {
+			m.fenced[m.w.tag+1] = true
 			m.w.ask(r)
 		}
 	}
@@ -302,6 +308,9 @@ func (m *consumerModel) seen(tag uint64, r Request, answer Response) {
 		}
 	case *ConsumerHeartbeatResponse:
 		q := r.(*ConsumerHeartbeatRequest)
+		if m.fenced[tag] && a.Error == wire.ErrNone {
+			m.t.Fatalf("member %s has epoch %d, and its heartbeat with epoch %d was accepted", q.MemberID, m.epochs[q.MemberID], q.MemberEpoch)
+		}
 		if a.Error == wire.ErrNone && q.MemberEpoch >= 0 {
 			if a.MemberEpoch < m.epochs[a.MemberID] {
 				m.t.Fatalf("member %s was told epoch %d after %d", a.MemberID, a.MemberEpoch, m.epochs[a.MemberID])
@@ -333,6 +342,9 @@ func (m *consumerModel) heard(c *consumer, a *ConsumerHeartbeatResponse) {
 	c.until = c.sent.Add(min(modelSession, modelRebalance))
 	if !a.Assigned {
 		return
+	}
+	for p := range c.owned {
+		c.gone[p] = c.epochs
 	}
 	c.owned = map[partitionID]bool{}
 	for _, p := range fromTopics(a.Assignment) {
