@@ -30,7 +30,7 @@ func (s *session) simMutants(ctx context.Context, f *simFlags) error {
 	var results []mutantResult
 	var missed []string
 	for _, m := range mutant.All() {
-		if f.mutant != "" && m.Name != f.mutant {
+		if f.mutant != "" && m.Name != f.mutant || f.mutant == "" && m.Room {
 			continue
 		}
 		r := mutantResult{Name: m.Name, Alters: m.Alters}

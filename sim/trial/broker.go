@@ -43,6 +43,10 @@ func (b *broker) boot() {
 			b.end(fmt.Errorf("start: %w", err))
 			return
 		}
+		if b.lost != "" {
+			b.trial.failf("%s takes part under its old name although %s", b.node.Name(), b.lost)
+			return
+		}
 		b.running, b.h = running, h
 		h.Tasks.Go(watchTask, func() {
 			if err := running.Failed().Get(); err != nil {

@@ -11,4 +11,6 @@ type Mutant struct {
 	Name string
 	// Alters says in one sentence which decision is wrong.
 	Alters string
+	// Room says that the tests of its room find it, and that whole simulated runs are not searched for it.
+	Room bool
 }
