@@ -11,8 +11,8 @@ func All() []Mutant {
 	return all
 }
 
-// inRoom are those that the tests of their room find within seconds and whole runs do not, or only by chance: what they
-// alter needs members of groups, hostile peers, or a moment that a whole run hardly ever meets.
+// inRoom are those that whole runs cannot show, or have not been seen to: what they alter needs members of groups, hostile
+// peers, or a moment that a whole run hardly ever meets. The tests of their rooms find them.
 var inRoom = []string{
 	"fill-held-before-checkpoint",
 	"fill-overlap-accepted",
