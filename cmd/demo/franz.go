@@ -83,8 +83,19 @@ func (f *franz) consume(ctx context.Context, at, topic string, records int64, d 
 	return nil
 }
 
-// offsets returns how many offsets the partitions of the topic hold together.
-func offsets(ctx context.Context, at, topic string) (int64, error) {
+// offsets returns how many offsets the partitions of the topic hold together. It tries again for a while: leadership may
+// just be moving.
+func offsets(ctx context.Context, at, topic string) (n int64, err error) {
+	for range 100 {
+		if n, err = offsetsOnce(ctx, at, topic); err == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return n, err
+}
+
+func offsetsOnce(ctx context.Context, at, topic string) (int64, error) {
 	c, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(at, ",")...), kgo.RetryBackoffFn(retrySoon))
 	if err != nil {
 		return 0, err
