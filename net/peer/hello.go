@@ -153,7 +153,7 @@ func (k *known) refusal(h Hello) error {
 		return fmt.Errorf("node %d is on its start %d of data directory %x, which was seen on start %d: this is an old copy of the directory",
 			h.Node, h.Boots, h.Directory, was.Boots)
 	case h.Boots == was.Boots && h.Incarnation != was.Incarnation:
-		return fmt.Errorf("node %d runs twice on copies of data directory %x (start %d)", h.Node, h.Directory, h.Boots)
+		return fmt.Errorf("node %d runs twice on copies of data directory %x (start %d): stop one of the two and delete its copy", h.Node, h.Directory, h.Boots)
 	}
 	return nil
 }

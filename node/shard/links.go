@@ -79,6 +79,12 @@ func (h handler) Receive(from int32, m peer.Message) {
 	if !ok {
 		return
 	}
+	speaks := func(member Member) bool {
+		return member.Replica == m.Raft.GetFrom() && (member.Node == from || member.Node < 0)
+	}
+	if !slices.ContainsFunc(shard.Members(), speaks) { // a node speaks for its own replicas only
+		return
+	}
 	var payloads []wal.Payload
 	if m.Raft.GetType() == raftpb.MsgApp { // the links have a place for one beside every entry
 		payloads = make([]wal.Payload, len(m.Payloads))
