@@ -23,7 +23,7 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan, before wire.UUID) (*t
 			return nil
 		}
 		tried = true
-		return err
+		return t.allStopping(err)
 	})
 	if err != nil {
 		return nil, err
@@ -43,6 +43,14 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan, before wire.UUID) (*t
 		return nil, fmt.Errorf("metadata says %+v", info)
 	}
 	return newTopicState(p, info.ID, p.Partitions), nil
+}
+
+// allStopping makes an error worth another try that a cluster gives while every broker of it is being stopped in order.
+func (t *trial) allStopping(err error) error {
+	if len(t.brokers) > 1 && client.IsCode(err, wire.ErrInvalidReplicationFactor) {
+		return fmt.Errorf("no broker to place a replica on: %v", err)
+	}
+	return err
 }
 
 // administer is the admin's task.
@@ -112,7 +120,7 @@ func (t *trial) addPartition(c *client.Client, s *topicState) {
 	want := s.partitions + 1
 	err := c.CreatePartitions(s.plan.Name, want)
 	if err != nil && !client.IsCode(err, wire.ErrInvalidPartitions) { // an attempt before may have had its effect
-		t.check(s.plan.Name, "create partitions", err)
+		t.check(s.plan.Name, "create partitions", t.allStopping(err))
 		return
 	}
 	err = c.Retry(t.host.Clock.Now().Add(10*time.Second), func() error {
