@@ -70,6 +70,9 @@ func (t *trial) readEverything(when string) bool {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.gone)) {
+		if !t.gone[name] {
+			continue
+		}
 		err := c.Retry(deadline, func() error {
 			err := c.Refresh(name)
 			switch {

@@ -69,6 +69,7 @@ type trial struct {
 	changed  host.Waiter
 	topics   []*topicState
 	gone     map[string]bool      // topics that must not be there
+	haunted  map[string]bool      // topics that requests without an answer may still make or delete
 	last     map[string]wire.UUID // the ids that topics of a name had last
 	sequence uint64               // numbers producers
 	restarts int                  // starts after the process had ended by itself
@@ -91,7 +92,7 @@ func Run(seed uint64, o Options) Result {
 	seed = plan.Seed
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
-	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
+	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)
 	for i := range plan.Nodes {
