@@ -43,9 +43,18 @@ func holesIn(start, end int64, held []OffsetRange) []OffsetRange {
 
 // insertSegment puts a segment into its place in an ascending list.
 func insertSegment(segments []SegmentInfo, s SegmentInfo) []SegmentInfo {
-	i, _ := slices.BinarySearchFunc(segments, s, func(a, b SegmentInfo) int { return compare(a.Base, b.Base) })
-	// An empty segment that is being written comes behind one that ends where it begins.
+	i, _ := slices.BinarySearchFunc(segments, s.Base, inFrontOf)
 	return slices.Insert(segments, i, s)
+}
+
+// inFrontOf orders a segment and the base of one that is put into the list. An empty segment, left by a roll in front of a hole,
+// stays in front of what fills the hole: the list ascends by where segments end, too, and a search by offset finds the one
+// with records.
+func inFrontOf(a SegmentInfo, base int64) int {
+	if a.Base == base && a.End == base {
+		return -1
+	}
+	return compare(a.Base, base)
 }
 
 // Held are the offset ranges that are here, sorted, apart. A whole replica has one, or none when it has no records.
@@ -145,7 +154,7 @@ func (l *Log) settleFills() {
 			continue
 		}
 		r := &rolledSegment{seg: f.seg, info: f.info, from: f.info.Entries}
-		i, _ := slices.BinarySearchFunc(rolled, f.info.Base, func(a *rolledSegment, b int64) int { return compare(a.info.Base, b) })
+		i, _ := slices.BinarySearchFunc(rolled, f.info.Base, func(a *rolledSegment, base int64) int { return inFrontOf(a.info, base) })
 		rolled = slices.Insert(slices.Clone(rolled), i, r)
 	}
 	if len(fills) == len(l.fills) {
