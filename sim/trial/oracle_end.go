@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -133,6 +134,8 @@ func (o *oracle) recordFinal(l *partitionLog, start, end int64) {
 
 // checkHistory checks what clients saw, and returns how many operations that were.
 func (o *oracle) checkHistory(out io.Writer) (int, error) {
+	// Operations were noted when they ended; a client's produces are to be listed as it sent them.
+	slices.SortStableFunc(o.history, func(a, b linearizability.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	if out != nil {
 		if err := linearizability.Write(out, o.history); err != nil {
 			return 0, err

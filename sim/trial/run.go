@@ -226,6 +226,12 @@ func (t *trial) drive() {
 	if !t.await("the repair", func() bool { return t.working == 0 }) {
 		return
 	}
+	running := func() bool {
+		return !slices.ContainsFunc(t.brokers, func(b *broker) bool { return b.lost == "" && !b.node.Running() })
+	}
+	if !t.await("a start after the last crash", running) {
+		return
+	}
 	t.finale()
 }
 
