@@ -210,13 +210,10 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		}
 		return err
 	})
-	if err != nil {
-		if !t.haunted[name] {
-			t.failf("delete topic %s: %w", name, err)
-		}
-		return
+	if err != nil && !t.haunted[name] {
+		t.failf("delete topic %s: %w", name, err)
 	}
-	if t.haunted[name] {
+	if err != nil || t.haunted[name] {
 		return
 	}
 	if err := t.vanished(c, name); err != nil {

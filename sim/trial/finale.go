@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"millrace/net/wire"
+	"millrace/node/host"
 	"millrace/sim"
 	"millrace/sim/client"
 )
@@ -41,6 +42,28 @@ func (t *trial) finale() {
 	t.readEverything("after a stop and another start")
 }
 
+// checkGone looks whether deleted topics have stayed away.
+func (t *trial) checkGone(c *client.Client, when string, deadline host.Instant) {
+	for _, name := range slices.Sorted(maps.Keys(t.gone)) {
+		if !t.gone[name] {
+			continue
+		}
+		err := c.Retry(deadline, func() error {
+			err := c.Refresh(name)
+			switch {
+			case client.IsCode(err, wire.ErrUnknownTopicOrPartition):
+				return nil
+			case err == nil:
+				t.failf("%s: the deleted topic %s is in the metadata", when, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.failf("%s: metadata of the deleted topic %s: %w", when, name, err)
+		}
+	}
+}
+
 // readEverything reads each partition from its start to its end with a new client, and checks the whole.
 func (t *trial) readEverything(when string) bool {
 	c := t.newClient("reader "+when, ActorPlan{})
@@ -69,24 +92,7 @@ func (t *trial) readEverything(when string) bool {
 			return false
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.gone)) {
-		if !t.gone[name] {
-			continue
-		}
-		err := c.Retry(deadline, func() error {
-			err := c.Refresh(name)
-			switch {
-			case client.IsCode(err, wire.ErrUnknownTopicOrPartition):
-				return nil
-			case err == nil:
-				t.failf("%s: the deleted topic %s is in the metadata", when, name)
-			}
-			return err
-		})
-		if err != nil {
-			t.failf("%s: metadata of the deleted topic %s: %w", when, name, err)
-		}
-	}
+	t.checkGone(c, when, deadline)
 	r.readAll(t.partitions())
 	for {
 		left := 0
