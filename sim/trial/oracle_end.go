@@ -120,8 +120,12 @@ func (o *oracle) recordFetch(l *partitionLog, who int, called host.Instant, d cl
 	o.history = append(o.history, op)
 }
 
-// recordFinal adds to the history what a log holds at the end.
+// recordFinal adds to the history what a log holds at the end. What was on its way without an answer may come between two
+// looks, so the last one counts; that nothing has gone is checked at each.
 func (o *oracle) recordFinal(l *partitionLog, start, end int64) {
+	o.history = slices.DeleteFunc(o.history, func(op linearizability.Operation) bool {
+		return op.Kind == linearizability.Final && op.Log == l.logName()
+	})
 	now := int64(o.trial.host.Clock.Now())
 	op := linearizability.Operation{Log: l.logName(), Client: 3000, Kind: linearizability.Final, Call: now, Return: now, Offset: start, To: end}
 	for offset := start; offset < end; offset++ {
