@@ -25,6 +25,11 @@ const (
 	Fetch Kind = "fetch"
 	// Final is the log as it was when everything had ended, from its start at Offset to its end at To.
 	Final Kind = "final"
+	// Commit commits Offset for a group and a partition, which Log names; Records holds one hash that says which commit it
+	// was. Committed is a look at what is committed; without Records there was nothing. A log has either these operations
+	// or the others.
+	Commit    Kind = "commit"
+	Committed Kind = "committed"
 )
 
 // Operation is one operation of one client on one log. Times are of one clock, in any unit; operations whose intervals
@@ -89,6 +94,8 @@ func (op *Operation) proves() int64 {
 func (op *Operation) String() string {
 	when := fmt.Sprintf("from %d to %d", op.Call, op.Return)
 	switch op.Kind {
+	case Commit, Committed:
+		return op.describeOffset(when)
 	case End:
 		return fmt.Sprintf("client %d's look at the end (%d) %s", op.Client, op.Offset, when)
 	case Fetch, Final:
@@ -108,7 +115,7 @@ func (op *Operation) check() error {
 		return fmt.Errorf("%s: it ended before it began", op)
 	}
 	switch op.Kind {
-	case Produce, End, Fetch, Final:
+	case Produce, End, Fetch, Final, Commit, Committed:
 		return nil
 	}
 	return fmt.Errorf("client %d, log %s: there is no kind of operation %q", op.Client, op.Log, op.Kind)

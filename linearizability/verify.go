@@ -28,6 +28,7 @@ const (
 	PollSkip           = "poll-skip"           // a consumer jumped over records
 	StaleEnd           = "stale-end"           // an end below what was known before it was asked for
 	StaleOffset        = "stale-offset"        // an append below what was known before it began
+	StaleCommit        = "stale-commit"        // a committed offset that was overwritten before it was asked for
 	EpochBack          = "epoch-back"          // leader epochs fall along the log, or change
 	Divergent          = "divergent"           // two replicas end in different places
 	NotLinearizable    = "not-linearizable"
@@ -61,6 +62,11 @@ func Verify(history []Operation, o Options) []Violation {
 	var all []Violation
 	for _, name := range slices.Sorted(maps.Keys(logs)) {
 		l := newLog(name, o)
+		if kind := logs[name][0].Kind; kind == Commit || kind == Committed {
+			l.verifyOffsets(logs[name], o.Operations)
+			all = append(all, l.violations...)
+			continue
+		}
 		l.direct(logs[name])
 		all = append(all, l.violations...)
 		if final := l.final; final != nil && len(l.violations) == 0 {
