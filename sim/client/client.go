@@ -29,8 +29,9 @@ type Options struct {
 	Coders *batch.Coders
 	// Epochs sends the leader epoch that the client knows, so that brokers who know better refuse.
 	Epochs bool
-	// Led, if not nil, is told every leader and epoch that a broker names.
-	Led func(topic string, id wire.UUID, partition, epoch, leader int32)
+	// Leaders, if not nil, is called before the broker at an address is asked for metadata; what it returns is told every
+	// leader and epoch that the answer names.
+	Leaders func(addr string) func(topic string, id wire.UUID, partition, epoch, leader int32)
 	// Corrupt says that a wrong batch in an answer is what the disks explain: it is asked for again.
 	Corrupt func(error) bool
 	// Violated is told what a broker must never do.
@@ -45,7 +46,8 @@ type Client struct {
 	brokers map[int32]string
 	topics  map[string]*Topic
 	factor  int16
-	turn    int // which of the brokers to begin with is asked
+	turn    int             // which of the brokers to begin with is asked
+	least   map[int16]int16 // the lowest version of some APIs that has what is needed
 }
 
 // Topic is what metadata says of a topic.
@@ -136,6 +138,7 @@ func (c *Client) version(x *conn, key int16) (int16, error) {
 	case wire.KeyDescribeConfigs, wire.KeyInitProducerId:
 		low = min(high, max(low, 3))
 	}
+	low = min(high, max(low, c.least[key]))
 	if c.o.Version == nil {
 		return high, nil
 	}
@@ -160,6 +163,9 @@ func (c *Client) Do(addr string, m wire.Message) (wire.Message, error) {
 
 // Any is the address of some broker of those to begin with: another one after each failure.
 func (c *Client) Any() string { return c.o.Brokers[c.turn%len(c.o.Brokers)] }
+
+// Turn lets another of the brokers to begin with be asked next.
+func (c *Client) Turn() { c.turn++ }
 
 // SetReplicas sets the replication factor of the topics that are made from now on.
 func (c *Client) SetReplicas(n int16) { c.factor = n }
@@ -201,6 +207,10 @@ func (c *Client) Refresh(topics ...string) error {
 	for _, name := range topics {
 		m.Topics = append(m.Topics, wire.MetadataRequestTopic{Name: &name})
 	}
+	named := func(string, wire.UUID, int32, int32, int32) {}
+	if c.o.Leaders != nil {
+		named = c.o.Leaders(c.Any())
+	}
 	answer, err := c.Do(c.Any(), m)
 	if err != nil {
 		return err
@@ -227,8 +237,8 @@ func (c *Client) Refresh(topics ...string) error {
 				c.violated(&Violation{fmt.Sprintf("metadata of %s: partition %d of %d", *t.Name, p.PartitionIndex, len(t.Partitions))})
 				continue
 			}
-			if c.o.Led != nil && p.LeaderId >= 0 {
-				c.o.Led(*t.Name, t.TopicId, p.PartitionIndex, p.LeaderEpoch, p.LeaderId)
+			if p.LeaderId >= 0 {
+				named(*t.Name, t.TopicId, p.PartitionIndex, p.LeaderEpoch, p.LeaderId)
 			}
 			if p.ErrorCode != wire.ErrNone {
 				failed = p.ErrorCode
