@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/cmd/internal/broker"
 )
@@ -34,6 +35,7 @@ type strike struct {
 	lastAck       time.Time
 	before, after time.Duration // longest gaps between acknowledgements
 	gapFrom       time.Time     // when the longest one began
+	named         time.Duration // from the blow until another broker named a new leader
 	lost, doubled int
 }
 
@@ -41,6 +43,7 @@ func (s *strike) run(ctx context.Context) error {
 	s.acked = map[uint64]bool{}
 	c, err := kgo.NewClient(append(s.clientOptions(), kgo.DefaultProduceTopic(failoverTopic), kgo.ProducerLinger(0),
 		kgo.ProduceRequestTimeout(s.patience), kgo.RequestTimeoutOverhead(max(100*time.Millisecond, s.patience/5)),
+		kgo.MaxProduceRequestsInflightPerBroker(s.inflight),
 		kgo.StopProducerOnDataLossDetected(), kgo.MaxBufferedRecords(1_000_000), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		return err
@@ -132,6 +135,9 @@ func (s *strike) befall(ctx context.Context) error {
 	if err := blows[s.how].strike(ctx, s.victim); err != nil {
 		return err
 	}
+	if s.named, err = s.awaitOther(ctx, leader); err != nil {
+		return err
+	}
 	// Acknowledgements that were on their way may come just after the blow; those that count come later.
 	down := time.Now().Add(100 * time.Millisecond)
 	for {
@@ -155,6 +161,34 @@ func (s *strike) befall(ctx context.Context) error {
 		return err
 	}
 	return sleep(ctx, calmAfter)
+}
+
+// awaitOther asks a broker that was not struck until it names another leader, and returns how long after the blow that was.
+func (s *strike) awaitOther(ctx context.Context, leader int32) (time.Duration, error) {
+	other := s.cluster.Nodes[int(leader)%len(s.cluster.Nodes)]
+	c, err := kgo.NewClient(kgo.SeedBrokers(other.Place.Advertise))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	asked := kmsg.NewPtrMetadataRequest()
+	asked.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr(failoverTopic)}}
+	for time.Since(s.struck) < giveUp {
+		answer, err := c.SeedBrokers()[0].Request(ctx, asked)
+		if err != nil {
+			return 0, fmt.Errorf("asking %s who leads: %w", other.Name, err)
+		}
+		m := answer.(*kmsg.MetadataResponse)
+		if len(m.Topics) == 1 && len(m.Topics[0].Partitions) == 1 {
+			if now := m.Topics[0].Partitions[0].Leader; now >= 0 && now != leader {
+				return time.Since(s.struck), nil
+			}
+		}
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("%s names no other leader for %v", other.Name, giveUp)
 }
 
 // end is where the log ends.
