@@ -71,6 +71,14 @@ func Kafka(jars *kafka.Jars, dir, listen string, more ...string) (*Broker, error
 	return b, err
 }
 
+// KafkaNode is Apache Kafka on one node as n says; see kafka.Alone.
+func KafkaNode(jars *kafka.Jars, dir string, n kafka.Node, options []string) *Broker {
+	b := newBroker("kafka", dir, n.Listen)
+	n.Dir = b.Data
+	b.runKafka(jars, n, options)
+	return b
+}
+
 func (b *Broker) runKafka(jars *kafka.Jars, n kafka.Node, options []string) {
 	config := ""
 	b.prepare = func(ctx context.Context) (err error) {

@@ -96,8 +96,8 @@ type Node struct {
 	Controller, Voters string
 	// Factor is the replication factor of the internal topics.
 	Factor int
-	// More are further lines of the configuration.
-	More []string
+	// More are further lines of the configuration, Format further arguments of the tool that formats the directory.
+	More, Format []string
 }
 
 // Alone is a broker that is its own controller, on the port after the listener's.
@@ -166,7 +166,8 @@ func (j *Jars) Prepare(ctx context.Context, n Node) (string, error) {
 	if err := os.WriteFile(config, []byte(strings.Join(n.lines(), "\n")+"\n"), 0o644); err != nil {
 		return "", err
 	}
-	format := j.Command(ctx, []string{"-Xmx256m"}, "kafka.tools.StorageTool", "format", "--cluster-id", "bWlsbHJhY2UtYmVzaWRlLQ", "--config", config)
+	args := append([]string{"format", "--cluster-id", "bWlsbHJhY2UtYmVzaWRlLQ", "--config", config}, n.Format...)
+	format := j.Command(ctx, []string{"-Xmx256m"}, "kafka.tools.StorageTool", args...)
 	if out, err := format.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("formatting %s for Kafka: %w\n%s", n.Dir, err, out)
 	}
