@@ -68,6 +68,8 @@ type produced struct {
 	message string
 	records []batch.RecordError
 	bytes   int
+	count   int32
+	traffic *shard.Traffic
 }
 
 // begin puts one topic's batches in line.
@@ -143,7 +145,7 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 	if mutant.On("produce-answered-before-durable") {
 		acks = 0
 	}
-	part.bytes = len(info.Bytes)
+	part.bytes, part.count, part.traffic = len(info.Bytes), info.LastOffsetDelta+1, at.Traffic
 	if p.call.client.followsTurnedAway(key, &info.Header, p.call.Arrived) {
 		part.pending = at.Shard.AppendNext(at.ID, info, hold, acks)
 	} else {
@@ -212,6 +214,8 @@ func (p *producing) finish() wire.Message {
 		} else {
 			b.metrics.produced.Add(int64(part.bytes))
 			b.metrics.producedBatches.Add(1)
+			part.traffic.BytesIn.Add(int64(part.bytes))
+			part.traffic.RecordsIn.Add(int64(part.count))
 		}
 	}
 	if p.acks == 0 {
@@ -234,6 +238,7 @@ func (p *producing) await(part *produced, a *wire.ProduceResponsePartitionProduc
 		part.code = wire.ErrRequestTimedOut
 		return
 	}
+	p.call.times = later(p.call.times, result.Times)
 	if part.code, part.message = result.Error, result.Message; part.code != wire.ErrNone {
 		return
 	}

@@ -129,7 +129,9 @@ type fetchItem struct {
 	view   *partition.View
 	ranges []*partition.Range
 	bytes  int64
-	code   wire.ErrorCode
+	// records is the number of offsets in them.
+	records int64
+	code    wire.ErrorCode
 	// beyond is set while the client's place in the log is not reached here.
 	beyond bool
 	// preferred is the node that the client should read from instead of this one, -1 for none.
@@ -162,6 +164,7 @@ func (f *fetchRun) run(list []*fetchPartition) {
 		}
 	}
 	f.confirm()
+	defer f.call.waits(f.call.now())
 	for !f.enough() {
 		f.refresh()
 		if f.enough() || f.call.ending() || !w.WaitUntil(f.until()) {
@@ -212,7 +215,7 @@ func (item *fetchItem) release(f *fetchRun) {
 		r.Release()
 	}
 	f.bytes -= item.bytes
-	item.ranges, item.bytes = nil, 0
+	item.ranges, item.bytes, item.records = nil, 0, 0
 }
 
 // read finds records for the partition within what is left of the answer's limit.
@@ -246,6 +249,7 @@ func (f *fetchRun) read(item *fetchItem) {
 		}
 		item.ranges = append(item.ranges, r)
 		item.bytes += int64(r.Bytes)
+		item.records += r.Next - offset
 		f.bytes += int64(r.Bytes)
 		if offset = r.Next; offset >= r.View.End || item.bytes >= limit {
 			return
@@ -291,6 +295,11 @@ func (b *Broker) fetchAnswer(c *call, a *wire.FetchResponse, f *fetchRun, sessio
 		first := len(data) - 1 - len(topic.Partitions)
 		topic.Partitions = data[first:len(data):len(data)]
 		b.metrics.failed(d.ErrorCode)
+		if item.bytes > 0 {
+			b.metrics.fetchedParts.Add(1)
+			item.at.Traffic.BytesOut.Add(item.bytes)
+			item.at.Traffic.RecordsOut.Add(item.records)
+		}
 	}
 	for _, e := range f.leaders {
 		a.NodeEndpoints = append(a.NodeEndpoints, wire.FetchResponseNodeEndpoint{

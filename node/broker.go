@@ -41,6 +41,8 @@ type Broker struct {
 	sessions  *sessionSlots
 	groups    *groups
 	metrics   *metrics
+	// caughtUp is not zero once the node has had all that the leaders of its partitions had.
+	caughtUp *host.Counter
 }
 
 // Start opens the data directory, recovers what it holds, and serves clients. It returns once the node answers. The
@@ -56,7 +58,7 @@ func Start(h host.Host, c Config) (*Broker, error) {
 	b.clusterResource = catalog.ResourceKey(catalog.ResourceBroker, "")
 	b.fetchMaxBytes = config.Layers{Static: static}.Int("fetch.max.bytes")
 	b.rackAware = config.Layers{Static: static}.String("replica.selector.class") == config.RackAwareReplicaSelector
-	b.metrics = newMetrics(h.Tasks)
+	b.metrics, b.caughtUp = newMetrics(h.Tasks), host.NewCounter(h.Tasks)
 	if err := b.setRoutes(routes()); err != nil {
 		return nil, fmt.Errorf("table of routes: %w", err)
 	}
@@ -119,7 +121,7 @@ func (b *Broker) setRoutes(all []route) error {
 			b.byKey = append(b.byKey, nil)
 		}
 		b.byKey[r.api.Key] = r
-		r.numbers = b.metrics.api(r.api.Name)
+		r.numbers = b.metrics.api(r.api.Name, r.begin != nil)
 		ranges[i] = wire.Range{Key: r.api.Key, Min: r.api.Min, Max: r.api.Max}
 	}
 	served, err := wire.NewServed(ranges...)
@@ -136,12 +138,6 @@ func (b *Broker) Addr() string { return b.server.Addr() }
 // Failed is set when the node cannot go on, with the reason: a disk that failed, a log that cannot be written. Whoever
 // started the node must then end it; nothing more is acknowledged.
 func (b *Broker) Failed() *host.Future[error] { return b.set.Failed() }
-
-// Ready reports that the node answers clients and its data directory has not failed.
-func (b *Broker) Ready() bool {
-	_, failed := b.set.Failed().Try()
-	return !failed
-}
 
 // stepDownTime bounds how long a node that stops waits for others to take over what it leads.
 const stepDownTime = 5 * time.Second

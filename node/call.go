@@ -1,9 +1,12 @@
 package node
 
 import (
+	"time"
+
 	"millrace/net/server"
 	"millrace/net/wire"
 	"millrace/node/host"
+	"millrace/node/shard"
 )
 
 // call is one request on its way: decoded, handled, answered. It belongs to the connection's write task once the
@@ -24,6 +27,12 @@ type call struct {
 	hangUp bool
 	// held is released after the answer was sent: what its parts refer to.
 	held []releaser
+
+	// begun is when the write task came to the call, ready when its answer was. waited is the time between the two in which
+	// it waited for something else, times when what it put into the log came how far.
+	begun, ready host.Instant
+	waited       time.Duration
+	times        shard.Times
 }
 
 type releaser interface{ Release() }
@@ -61,6 +70,7 @@ func waitFor[T any](c *call, f *host.Future[T], deadline host.Instant, giveUp fu
 		return v, true
 	}
 	f.Watch(c.waiter)
+	defer c.waits(c.now())
 	for {
 		if v, ok := f.Try(); ok {
 			return v, true
@@ -71,17 +81,20 @@ func waitFor[T any](c *call, f *host.Future[T], deadline host.Instant, giveUp fu
 	}
 }
 
+// waits counts the time since an instant as waited.
+func (c *call) waits(since host.Instant) { c.waited += c.now().Sub(since) }
+
 // Finish answers the call. It runs in the write task.
 func (c *call) Finish(w host.Waiter) server.Response {
-	c.waiter = w
+	c.waiter, c.begun = w, c.now()
 	var answer wire.Message
 	if c.finish != nil {
 		answer = c.finish()
 	} else {
 		answer = c.route.handle(c.broker, c, c.message)
 	}
-	c.route.numbers.requests.Add(1)
-	c.route.numbers.latency.Observe(int64(c.now().Sub(c.Arrived)))
+	c.ready = c.now()
+	c.route.numbers.observe(c)
 	if c.hangUp || answer == nil {
 		return server.Response{Close: c.hangUp}
 	}
@@ -98,6 +111,9 @@ func (c *call) Drop() {}
 
 // Done releases what the answer held, and the frame.
 func (c *call) Done() {
+	if c.ready != 0 {
+		c.route.numbers.sent(c)
+	}
 	for _, pin := range c.held {
 		pin.Release()
 	}

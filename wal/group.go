@@ -36,6 +36,7 @@ func (w *writer) write() error {
 	now := w.host.Clock.Now()
 	w.writes.Observe(int64(now.Sub(began)))
 	w.groups.Observe(w.staging.size)
+	w.shared.Observe(int64(len(w.group)))
 	w.used += w.staging.size
 	w.written++
 	w.wrote.Add(w.staging.size)

@@ -108,6 +108,7 @@ type Log struct {
 	wrote    *host.Counter // bytes
 	writes   *host.Histogram
 	groups   *host.Histogram
+	shared   *host.Histogram // appends in a group
 	hurry    *host.Counter
 	stopping *host.Counter
 	ended    *host.Future[error]
@@ -123,7 +124,7 @@ func newLog(h host.Host, o Options) *Log {
 	l.view = host.NewSnapshot(h.Tasks, &view{})
 	l.pressure = host.NewSnapshot(h.Tasks, &Pressure{Limit: o.MaxBytes})
 	l.wrote, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
-	l.writes, l.groups = host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks)
+	l.writes, l.groups, l.shared = host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks)
 	l.ended, l.keeperEnded = host.NewFuture[error](h.Tasks), host.NewFuture[error](h.Tasks)
 	return l
 }
@@ -171,6 +172,9 @@ func (l *Log) Writes() host.HistogramCounts { return l.writes.Load() }
 
 // Groups counts the groups by their size in bytes, with padding.
 func (l *Log) Groups() host.HistogramCounts { return l.groups.Load() }
+
+// Appends counts the groups by the number of appends that they made durable.
+func (l *Log) Appends() host.HistogramCounts { return l.shared.Load() }
 
 // Close writes what was submitted before, marks the end, closes the files and returns when that is done. Appends that
 // come later are refused. It returns the error with which the log has failed, if it has.

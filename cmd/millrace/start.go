@@ -4,15 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/http/pprof"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"millrace/node"
 	"millrace/node/host"
 	"millrace/node/host/machine"
 )
@@ -57,7 +53,7 @@ func (s *session) startCommand() *cobra.Command {
 	f.StringVar(&o.data, "data", "millrace-data", "directory for the data; made if missing")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:9092", "HOST:PORT to serve Kafka clients on; port 0 chooses a free one")
 	f.StringVar(&o.advertise, "advertise", "", "HOST:PORT that clients are told to connect to (default: as they came; in a cluster: --listen)")
-	f.StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics and /healthz; empty for none")
+	f.StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics, /healthz and /readyz; empty for none")
 	f.BoolVar(&o.pprof, "pprof", false, "serve Go's profiles at /debug/pprof/ of the HTTP address")
 	f.StringVar(&o.config, "config", "", "properties file with broker configs under Kafka's names")
 	f.StringVar(&o.logLevel, "log-level", "warn", "least level of what is logged: debug, info, warn or error")
@@ -93,7 +89,6 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 		return nil // ended by a signal before it was up
 	}
 	for _, n := range started {
-		n.web.serve(n.broker, o.pprof)
 		s.announce(n)
 	}
 	return s.serve(ctx, started)
@@ -156,64 +151,5 @@ func releaseIdleMemory(h host.Host, stop <-chan struct{}) {
 			debug.FreeOSMemory()
 		}
 		released = quiet
-	}
-}
-
-// web is the HTTP side of a broker: metrics and health. A nil web serves nothing.
-type web struct {
-	listener net.Listener
-	server   *http.Server
-}
-
-// listenHTTP opens the HTTP listener. That the default port is taken, say by another broker of this machine, is no
-// reason not to start; an address that was asked for is.
-func listenHTTP(addr string, asked bool, log *slog.Logger) (*web, error) {
-	if addr == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil && !asked {
-		log.Warn("no metrics: the default HTTP address is taken; choose another with --http", "address", addr)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, &failure{exit: exitFailed, message: fmt.Sprintf("--http %s: %v", addr, err),
-			hint: "choose another address with --http, or none with --http=\"\""}
-	}
-	return &web{listener: l}, nil
-}
-
-func (w *web) addr() string {
-	if w == nil {
-		return ""
-	}
-	return w.listener.Addr().String()
-}
-
-func (w *web) serve(b *node.Broker, profiles bool) {
-	if w == nil {
-		return
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metricsHandler(b))
-	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) {
-		if err, failed := b.Failed().Try(); failed {
-			http.Error(rw, "failed: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(rw, "ok")
-	})
-	if profiles {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	}
-	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go w.server.Serve(w.listener)
-}
-
-func (w *web) close() {
-	if w != nil && w.server != nil {
-		w.server.Close()
 	}
 }

@@ -91,6 +91,7 @@ func startNode(ctx context.Context, p place, log *slog.Logger) (*startedNode, er
 	if err != nil {
 		return nil, err
 	}
+	w.serve(p.profiles)
 	cancel := host.NewFuture[struct{}](h.Tasks)
 	p.config.Cancel = cancel
 	defer context.AfterFunc(ctx, func() { cancel.Set(struct{}{}) })()
@@ -102,6 +103,7 @@ func startNode(ctx context.Context, p place, log *slog.Logger) (*startedNode, er
 		}
 		return nil, explainStart(err, p)
 	}
+	w.started(b)
 	return &startedNode{place: p, id: b.NodeID(), broker: b, host: h, web: w}, nil
 }
 
@@ -110,13 +112,14 @@ func stopNodes(nodes []*startedNode) error {
 	errs := make([]error, len(nodes))
 	var wait sync.WaitGroup
 	for i, n := range nodes {
-		n.web.close()
+		n.web.stop()
 		wait.Go(func() {
 			if len(nodes) > 1 {
 				errs[i] = n.broker.Close()
 			} else {
 				errs[i] = n.broker.Stop()
 			}
+			n.web.close()
 		})
 	}
 	wait.Wait()

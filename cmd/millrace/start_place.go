@@ -19,6 +19,7 @@ type place struct {
 	data      string // as it was given
 	http      string
 	httpAsked bool
+	profiles  bool
 	// several says that this process runs more nodes; then lines about a node say which.
 	several bool
 	// certificates are of the connections between nodes, if there are any.
@@ -37,7 +38,7 @@ func (o startOptions) places() ([]place, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
-	one := place{data: o.data, http: o.http, httpAsked: o.httpGiven, certificates: o.certificates}
+	one := place{data: o.data, http: o.http, httpAsked: o.httpGiven, profiles: o.pprof, certificates: o.certificates}
 	one.config = node.Config{
 		Listen: o.listen, Advertise: o.advertise, DataDir: fullPath(o.data), PeerListen: o.peerListen, Rack: o.rack, Properties: properties,
 	}

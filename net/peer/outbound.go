@@ -39,6 +39,8 @@ type sender struct {
 	ready  *host.Counter // 1 while there is a connection
 	stop   *host.Counter
 	kicks  *host.Counter // reasons to dial at once
+	sent   *host.Counter // bytes
+	begun  *host.Counter // connections
 
 	// Of its task.
 	framer framer
@@ -56,6 +58,7 @@ func newPeer(l *Links, a Address) *peer {
 		s := &sender{
 			l: l, peer: p, node: a.Node, stream: stream(i), limit: int64(l.options.SmallQueueBytes), waiter: t.NewWaiter(),
 			bytes: host.NewCounter(t), ready: host.NewCounter(t), stop: host.NewCounter(t), kicks: host.NewCounter(t),
+			sent: host.NewCounter(t), begun: host.NewCounter(t),
 		}
 		if s.stream == streamAppend {
 			s.limit = int64(l.options.QueueBytes)
@@ -186,6 +189,7 @@ func (s *sender) serve(c host.Conn, id uint64) error {
 	}
 	s.sendBy = 0
 	s.ready.Add(1)
+	s.begun.Add(1)
 	l.events.Post(joined{id})
 	if s.stream == streamControl {
 		s.peer.streams[streamAppend].kick()

@@ -141,7 +141,9 @@ func (s *sender) flush(c host.Conn) error {
 	var err error
 	if s.framer.size > 0 {
 		s.patience(c)
-		_, err = c.Send(s.framer.parts...)
+		var n int64
+		n, err = c.Send(s.framer.parts...)
+		s.sent.Add(n)
 	}
 	s.framer.reset()
 	for i, b := range s.loaded {

@@ -124,6 +124,9 @@ func Start(h host.Host, l host.Listener, o Options, handler Handler) *Server {
 // Addr is the address that clients dial.
 func (s *Server) Addr() string { return s.listener.Addr() }
 
+// InFlightLimit bounds the bytes of requests in flight.
+func (s *Server) InFlightLimit() int64 { return s.options.InFlightBytes }
+
 // Stop refuses new connections and requests, lets the requests that are in flight be answered until the deadline, closes
 // every connection and returns when all are closed: at the deadline or soon after it, unless a handler does not end.
 func (s *Server) Stop(deadline host.Instant) {

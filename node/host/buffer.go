@@ -72,6 +72,13 @@ func (p *Pool) Get(n int) *Buffer {
 // Out is the number of bytes handed out and not yet given back.
 func (p *Pool) Out() int64 { return p.out.Load() }
 
+// Kept is the number of free bytes that the pool keeps.
+func (p *Pool) Kept() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept
+}
+
 // Handed is the number of buffers ever handed out.
 func (p *Pool) Handed() int64 { return p.handed.Load() }
 

@@ -21,6 +21,10 @@ func (r *replica) apply(entries []*raftpb.Entry) {
 	if len(entries) == 0 {
 		return
 	}
+	var committed, applied host.Instant
+	if r.leading {
+		committed = r.host.Clock.Now()
+	}
 	for _, e := range entries {
 		if err := r.applyEntry(e); err != nil {
 			r.fail(fmt.Errorf("apply entry %d: %w", e.GetIndex(), err))
@@ -29,9 +33,13 @@ func (r *replica) apply(entries []*raftpb.Entry) {
 		r.applied, r.appliedTerm = e.GetIndex(), e.GetTerm()
 	}
 	r.show()
+	if r.leading {
+		applied = r.host.Clock.Now()
+	}
 	for _, e := range entries {
 		s := r.window.slot(e.GetIndex())
 		for _, w := range s.waits {
+			w.result.Times = Times{Proposed: s.begun, Durable: s.durable, Committed: committed, Applied: applied}
 			r.answerApplied(e.GetIndex(), w)
 		}
 		s.waits = nil
@@ -237,7 +245,7 @@ func (r *replica) add(p *held) {
 	p.lead.settings = r.settings[p.id]
 	r.partitions[p.id] = p
 	r.order = append(r.order, p)
-	r.directory = r.directory.Set(key(p.id), &place{log: p.log, base: p.base})
+	r.directory = r.directory.Set(key(p.id), &place{log: p.log, base: p.base, traffic: newTraffic(r.host.Tasks)})
 	r.moved = true
 }
 

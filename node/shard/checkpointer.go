@@ -26,6 +26,7 @@ func (s *Set) wrote(n int) {
 // full notes that a shard waits for room in the write-ahead log.
 func (s *Set) full() {
 	s.held.Add(1)
+	s.numbers.HeldFull.Add(1)
 	s.checkpoints.Post(nil)
 }
 
@@ -89,6 +90,7 @@ func (s *Set) checkpointer(w host.Waiter) {
 // takeCheckpoint takes one checkpoint of all shards that changed. The order is what makes it sound: note what was
 // applied, have all of it in the segments, sync them, and only then say so in the write-ahead log.
 func (s *Set) takeCheckpoint() error {
+	began := s.host.Clock.Now()
 	s.written.Add(-s.written.Load())
 	var captures []*host.Future[*captured]
 	for _, shard := range s.shards.Load().All {
@@ -115,9 +117,11 @@ func (s *Set) takeCheckpoint() error {
 		return nil
 	}
 	if !mutant.On("shard-checkpoint-before-sync") {
+		syncing := s.host.Clock.Now()
 		if err := s.host.Disk.SyncAll(); err != nil {
 			return fmt.Errorf("sync the data directory: %w", err)
 		}
+		s.numbers.Syncs.Observe(int64(s.host.Clock.Now().Sub(syncing)))
 	}
 	for _, c := range all {
 		c.shard.inbox.Post(install{c})
@@ -127,5 +131,6 @@ func (s *Set) takeCheckpoint() error {
 			return s.reason()
 		}
 	}
+	s.numbers.Checkpoints.Observe(int64(s.host.Clock.Now().Sub(began)))
 	return nil
 }

@@ -82,6 +82,7 @@ func (r *replica) seek() {
 	if !s.soon {
 		s.in += seekRank * r.rank()
 	}
+	r.o.Numbers.Campaigns.Add(1)
 	_ = r.node.Campaign()
 }
 
@@ -161,6 +162,7 @@ func (campaign) happen(r *replica) {
 		return
 	}
 	r.wake(nil)
+	r.o.Numbers.Campaigns.Add(1)
 	_ = r.node.Campaign()
 }
 

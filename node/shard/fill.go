@@ -334,6 +334,7 @@ func (f *filler) pullPiece(j *fillJob, fill *partition.Fill, node int32, file *p
 	if err != nil {
 		return position, false, err
 	}
+	f.set.numbers.Filled.Add(int64(len(batches)))
 	f.pace(len(batches))
 	return at + int64(len(batches)), more, nil
 }

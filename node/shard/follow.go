@@ -196,6 +196,7 @@ func (r *replica) retire(reason string) {
 		return
 	}
 	r.retired = reason
+	r.o.Numbers.Retired.Add(1)
 	r.host.Log.Error("a replica has lost its log and takes no part in its shard any more", "shard", r.id, "reason", reason)
 	r.serving, r.resting = false, true
 	r.publishStatus()

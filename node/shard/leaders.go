@@ -84,11 +84,11 @@ func (s *Set) Follow(topic [16]byte, index int32) (Partition, wire.ErrorCode) {
 		return Partition{}, wire.ErrNotLeaderOrFollower
 	}
 	id := partition.ID{Topic: topic, Index: index}
-	log, epoch, ok := shard.Held(id)
+	found, epoch, ok := shard.held(id)
 	if !ok {
 		return Partition{}, wire.ErrUnknownTopicOrPartition
 	}
-	return Partition{ID: id, Log: log, Shard: shard, LeaderEpoch: epoch}, wire.ErrNone
+	return Partition{ID: id, Log: found.log, Shard: shard, LeaderEpoch: epoch, Traffic: found.traffic}, wire.ErrNone
 }
 
 // Controller is the node that leads the catalog, -1 when none is known.

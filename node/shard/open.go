@@ -28,6 +28,7 @@ func OpenSet(h host.Host, o SetOptions) (*Set, error) {
 		written:  host.NewCounter(h.Tasks),
 		held:     host.NewCounter(h.Tasks),
 		leaving:  host.NewCounter(h.Tasks),
+		numbers:  NewNumbers(h.Tasks),
 		failed:   host.NewFuture[error](h.Tasks),
 		stopping: host.NewFuture[struct{}](h.Tasks),
 	}
@@ -238,6 +239,7 @@ func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
 	return Options{
 		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Changes: s.changes,
 		Wrote: s.wrote, Full: s.full, Checkpoint: s.checkpointSoon, Fill: s.fill, Fail: s.fail,
+		Numbers: s.numbers,
 	}
 }
 

@@ -41,11 +41,11 @@ func TestRetentionWaitsForSettings(t *testing.T) {
 		want(t, h, s.DeleteRecords(id, 0), nil) // comes after what retention proposes, and changes nothing
 		b, err := newBatch(sequenced{}, "another")
 		want(t, h, s.Append(id, b, nil, -1), err)
-		log, _, code := s.lookup(id)
+		found, _, code := s.lookup(id)
 		if code != wire.ErrNone {
 			t.Fatal(code)
 		}
-		return log.View().LogStart
+		return found.log.View().LogStart
 	}
 	if start := look(); start != 0 {
 		t.Errorf("the log starts at %d before its settings are known", start)

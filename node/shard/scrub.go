@@ -92,7 +92,10 @@ func (s *Set) scrubAll() {
 
 // verify checks a segment and takes it away from readers when it is damaged, which returns false.
 func (s *Set) verify(shard *Shard, log *partition.Log, base, generation, rate int64) bool {
-	err := log.Verify(base, generation, func(bytes int) bool { return s.pace(bytes, rate) })
+	err := log.Verify(base, generation, func(bytes int) bool {
+		s.numbers.Scrubbed.Add(int64(bytes))
+		return s.pace(bytes, rate)
+	})
 	if err == nil {
 		return true
 	}
@@ -100,6 +103,7 @@ func (s *Set) verify(shard *Shard, log *partition.Log, base, generation, rate in
 		s.host.Log.Warn("a segment cannot be checked", "error", err)
 		return true
 	}
+	s.numbers.Damaged.Add(1)
 	s.host.Log.Error("a segment is damaged: it is not served any more, and is filled from what is sound in it and from the other replicas", "error", err)
 	shard.inbox.Post(foundDamage{log.ID(), base, generation})
 	return false

@@ -146,6 +146,7 @@ type Set struct {
 	fillWaiters []host.Waiter
 	doubts      *host.Queue[doubt]
 	scrubWaiter host.Waiter
+	numbers     *Numbers
 	// checkpointerWaiter is woken by checkpoints.
 	checkpointerWaiter host.Waiter
 	ended              []*host.Future[struct{}] // of the tasks; written by OpenSet only
@@ -176,6 +177,8 @@ type Partition struct {
 	// Shard takes appends; LeaderEpoch is the partition's epoch in the shard's present term.
 	Shard       *Shard
 	LeaderEpoch int32
+	// Traffic is for whoever writes or reads for clients to count in.
+	Traffic *Traffic
 }
 
 // Lookup finds a partition that this node leads. Errors: UNKNOWN_TOPIC_ID when the catalog has no such topic,
@@ -194,8 +197,10 @@ func (s *Set) Lookup(topic [16]byte, index int32) (Partition, wire.ErrorCode) {
 		return Partition{}, wire.ErrNotLeaderOrFollower
 	}
 	p := Partition{ID: partition.ID{Topic: topic, Index: index}, Shard: shard}
-	var code wire.ErrorCode
-	p.Log, p.LeaderEpoch, code = shard.lookup(p.ID)
+	found, epoch, code := shard.lookup(p.ID)
+	if code == wire.ErrNone {
+		p.Log, p.LeaderEpoch, p.Traffic = found.log, epoch, found.traffic
+	}
 	return p, code
 }
 

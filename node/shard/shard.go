@@ -26,6 +26,8 @@ type Result struct {
 	LogStart int64
 	// Value is what Machine.Apply returned for a command.
 	Value any
+	// Times says when it came how far, for measures.
+	Times Times
 }
 
 // Pending is a result that comes when the request's fate is known. It may never come: when the node stops, or loses its
@@ -82,6 +84,8 @@ type Options struct {
 	Fill func(shard *Shard, p partition.ID)
 	// Fail is called when the shard cannot go on: the node must stop. It may be called more than once.
 	Fail func(error)
+	// Numbers are what the shards of the node count together; nil makes some of the shard's own.
+	Numbers *Numbers
 }
 
 // Member is one replica of a shard.
@@ -170,7 +174,8 @@ func (a key) Hash() uint64 {
 type place struct {
 	log *partition.Log
 	// base is the epoch base: leader epoch = base + term.
-	base int32
+	base    int32
+	traffic *Traffic
 }
 
 // Shard is one raft group and its task. The methods may be called from any task.
@@ -259,7 +264,7 @@ func (s *Shard) request(q *request) *Pending {
 
 // lookup finds a partition that the shard serves, and its leader epoch. One that is not whole is not led from here, unless
 // there is nobody else: then what is there is served.
-func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
+func (s *Shard) lookup(p partition.ID) (*place, int32, wire.ErrorCode) {
 	status := s.status.Load()
 	if !status.Serving {
 		return nil, 0, wire.ErrNotLeaderOrFollower
@@ -271,7 +276,7 @@ func (s *Shard) lookup(p partition.ID) (*partition.Log, int32, wire.ErrorCode) {
 	if len(s.members) > 1 && !found.log.Whole() {
 		return nil, 0, wire.ErrLeaderNotAvailable
 	}
-	return found.log, leaderEpoch(found.base, status.Term), wire.ErrNone
+	return found, leaderEpoch(found.base, status.Term), wire.ErrNone
 }
 
 // leaderEpoch is Kafka's leader epoch of a partition in a term of its shard.
@@ -280,11 +285,19 @@ func leaderEpoch(base int32, term uint64) int32 { return int32(int64(base) + int
 // Held finds a partition that is here, whether this replica leads or not, and its leader epoch in the present term. Its
 // log may be read below its end; a follower's may be behind.
 func (s *Shard) Held(p partition.ID) (*partition.Log, int32, bool) {
+	found, epoch, ok := s.held(p)
+	if !ok {
+		return nil, 0, false
+	}
+	return found.log, epoch, true
+}
+
+func (s *Shard) held(p partition.ID) (*place, int32, bool) {
 	found, ok := s.places.Load().Get(key(p))
 	if !ok {
 		return nil, 0, false
 	}
-	return found.log, leaderEpoch(found.base, s.status.Load().Term), true
+	return found, leaderEpoch(found.base, s.status.Load().Term), true
 }
 
 // stop ends the task after what was put into the inbox before.

@@ -322,6 +322,7 @@ func (r *replica) installSnapshot(s *raftpb.Snapshot) ([]wal.State, error) {
 	r.show()
 	r.answerReads()
 	r.countHoles()
+	r.o.Numbers.Snapshots.Add(1)
 	r.host.Log.Info("a replica goes on with the state of its leader and fills what it lacks",
 		"shard", r.id, "entry", index, "partitions not whole", r.filling)
 	return state, nil

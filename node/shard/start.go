@@ -37,6 +37,9 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	if o.Changes == nil {
 		o.Changes = host.NewWatchers(h.Tasks)
 	}
+	if o.Numbers == nil {
+		o.Numbers = NewNumbers(h.Tasks)
+	}
 	r := &replica{
 		Shard: &Shard{
 			id:      o.ID,

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"millrace/net/wire"
+	"millrace/node/host"
 	"millrace/node/host/mutant"
 	"millrace/wal"
 )
@@ -70,8 +71,10 @@ func (r *replica) follow(rd *raft.Ready) {
 		r.leader, r.leading = s.Lead, s.RaftState == raft.StateLeader
 		switch {
 		case led && !r.leading:
+			r.o.Numbers.Lost.Add(1)
 			r.stepDown()
 		case !led && r.leading:
+			r.o.Numbers.Won.Add(1)
 			r.lead()
 		}
 		if r.leader != raft.None {
@@ -158,6 +161,10 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 	}
 	r.window.truncate(entries[0].GetIndex(), r.supersede)
 	out := make([]wal.Entry, len(entries))
+	var now host.Instant
+	if len(r.proposed) > 0 {
+		now = r.host.Clock.Now()
+	}
 	for i, e := range entries {
 		s := slot{entry: e}
 		switch {
@@ -165,7 +172,7 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 		case len(r.proposed) > 0:
 			p := r.proposed[0]
 			r.proposed = r.proposed[1:]
-			s.payload, s.waits = p.payload, p.waits
+			s.payload, s.waits, s.begun = p.payload, p.waits, now
 		default:
 			s.payload = r.unstash(e.GetIndex(), e.GetTerm())
 			r.flying += s.payload.Size()
@@ -209,6 +216,7 @@ func (s *stored) happen(r *replica) {
 
 // durable answers acks=1 and notes where the payloads lie.
 func (r *replica) durable(s *stored) {
+	var now host.Instant
 	for i := range s.entries {
 		e := &s.entries[i]
 		if e.Index < r.window.first || e.Index > r.window.last() {
@@ -219,10 +227,17 @@ func (r *replica) durable(s *stored) {
 			continue
 		}
 		slot.at = e.At
+		if slot.begun != 0 {
+			if now == 0 {
+				now = r.host.Clock.Now()
+			}
+			slot.durable = now
+		}
 		kept := slot.waits[:0]
 		for _, w := range slot.waits {
 			if w.acks == 1 || w.acks == -1 && w.batch &&
 				(mutant.On("shard-ack-before-durable") || mutant.On("replica-answered-before-majority")) {
+				w.result.Times = Times{Proposed: slot.begun, Durable: now}
 				w.pending.Set(w.result)
 			} else {
 				kept = append(kept, w)

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"millrace/node/host"
 	"millrace/wal"
 )
 
@@ -38,6 +39,8 @@ type slot struct {
 	payload wal.Payload
 	at      wal.Location
 	waits   []waiting
+	// begun is when this replica proposed the entry, durable when it was durable here; zero when nobody here waits for it.
+	begun, durable host.Instant
 	// memory and bytes are the sizes of all entries up to this one since the window was made: in memory, without the
 	// payload, and in the write-ahead log.
 	memory, bytes uint64
