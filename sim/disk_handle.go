@@ -171,6 +171,9 @@ func (h diskHandle) Remove(name string) error {
 	}
 	h.d.name(naming{paths: []string{p}, means: []*inode{nil}})
 	h.inc.reach(PointName)
+	if !f.dir {
+		h.inc.reach(PointRemoved)
+	}
 	return nil
 }
 

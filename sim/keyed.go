@@ -36,7 +36,7 @@ func NewDraws(seed uint64, site string) *Draws { return &Draws{key: derive(finis
 // Uint64 is the next draw.
 func (d *Draws) Uint64() uint64 {
 	d.n++
-	return finish(d.key + d.n*0x9e3779b97f4a7c15)
+	return finish((d.key ^ salt) + d.n*0x9e3779b97f4a7c15)
 }
 
 // Below is a draw in [0, n); 0 when n is not positive.

@@ -184,6 +184,7 @@ func (n *Node) Pause(d time.Duration) {
 	w := n.world
 	n.paused = true
 	n.resumes = max(n.resumes, w.now+int64(d))
+	w.note("pause %s for %v", n.name, d)
 	w.fault("pause")
 	w.After(d, func() {
 		if n.paused && n.resumes <= w.now {
@@ -212,6 +213,7 @@ func (n *Node) Crash(how End) {
 	n.inc = nil
 	n.off = how == Power
 	w.dying = append(w.dying, inc)
+	w.note("end %s #%d: %v", n.name, inc.number, how)
 	w.fault("crash/" + how.String())
 	w.network.ended(inc, how)
 	n.disk.ended(inc, how)

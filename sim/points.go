@@ -11,16 +11,17 @@ type Point int
 
 // The points. Each counts from the arming of a crash.
 const (
-	PointYield  Point = iota // any yield
-	PointSend                // just after bytes were handed to the network
-	PointWrite               // in the middle of a write to a file
-	PointSync                // in the middle of a sync of a file, a directory or the disk
-	PointSynced              // just after one
-	PointName                // just after a name was made, moved or removed
+	PointYield   Point = iota // any yield
+	PointSend                 // just after bytes were handed to the network
+	PointWrite                // in the middle of a write to a file
+	PointSync                 // in the middle of a sync of a file, a directory or the disk
+	PointSynced               // just after one
+	PointName                 // just after a name was made, moved or removed
+	PointRemoved              // just after a file was removed
 	pointKinds
 )
 
-var pointNames = [...]string{"yield", "send", "write", "sync", "synced", "name"}
+var pointNames = [...]string{"yield", "send", "write", "sync", "synced", "name", "removed"}
 
 func (p Point) String() string { return pointNames[p] }
 

@@ -60,6 +60,9 @@ func (w *World) io(kind string, where string, id uint64, off, n int64, bytes ...
 
 // note writes a line about what is no I/O.
 func (w *World) note(format string, args ...any) {
+	if w.options.Watch != nil {
+		w.watched(format, args)
+	}
 	if t := &w.trace; t.out != nil && t.events >= t.from {
 		fmt.Fprintf(t.out, "%d %12d "+format+"\n", append([]any{t.events, w.now}, args...)...)
 	}

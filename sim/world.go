@@ -24,10 +24,14 @@ type Options struct {
 	Limit time.Duration
 	// Steps bounds the number of yields of a run; 0 means 50 million.
 	Steps uint64
+	// Patience, if not nil, is called now and then during a run, and its error ends it: for a bound of real time.
+	Patience func() error
 	// Trace, if not nil, gets a line for every event from the number TraceFrom on; Log gets what nodes log.
 	Trace     io.Writer
 	TraceFrom uint64
 	Log       io.Writer
+	// Watch, if not nil, is told what is noted. It must not touch the world.
+	Watch func(Happening)
 }
 
 // World is a number of nodes under one scheduler. It belongs to one goroutine.
@@ -55,6 +59,9 @@ type World struct {
 	stopped bool
 	failure error
 }
+
+// patienceEvery is after how many resumed tasks real time is looked at.
+const patienceEvery = 1 << 14
 
 // Errors of Run.
 var (
@@ -103,7 +110,7 @@ func New(seed uint64, o Options) *World {
 		realReader = rand.Reader
 	}
 	rand.Reader = secureReader{}
-	active = w
+	active, salt = w, 0
 	return w
 }
 
@@ -153,7 +160,7 @@ func (w *World) After(d time.Duration, what func()) {
 
 // Run lets tasks run until Stop, a failure, a deadlock or a limit.
 func (w *World) Run() error {
-	limit := w.now + int64(w.options.Limit)
+	limit, rounds := w.now+int64(w.options.Limit), 0
 	for !w.stopped && w.failure == nil {
 		w.reap()
 		w.fireDue()
@@ -169,7 +176,12 @@ func (w *World) Run() error {
 		case w.now > limit:
 			w.Fail(fmt.Errorf("%w (%v):\n%s", ErrLimit, w.options.Limit, w.Parked()))
 		case w.steps > w.options.Steps:
-			w.Fail(fmt.Errorf("%w:\n%s", ErrLivelock, w.Parked()))
+			w.Fail(fmt.Errorf("%w (%d):\n%s", ErrLivelock, w.options.Steps, w.Parked()))
+		}
+		if rounds++; rounds%patienceEvery == 0 && w.options.Patience != nil {
+			if err := w.options.Patience(); err != nil {
+				w.Fail(fmt.Errorf("after %v and %d yields: %w:\n%s", w.Now(), w.steps, err, w.Parked()))
+			}
 		}
 	}
 	w.reap()
@@ -184,7 +196,7 @@ func (w *World) Close() {
 	w.reap()
 	w.runnable, w.timers = nil, timers{}
 	if active == w {
-		active, rand.Reader = nil, realReader
+		active, salt, rand.Reader = nil, 0, realReader
 	}
 }
 
@@ -298,6 +310,9 @@ func Stacks() string {
 	buf := make([]byte, 1<<20)
 	return string(buf[:runtime.Stack(buf, true)])
 }
+
+// Struck counts a fault of the harness.
+func (w *World) Struck(kind string) { w.fault(kind) }
 
 // fault counts a fault that struck.
 func (w *World) fault(kind string) {

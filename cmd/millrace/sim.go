@@ -39,6 +39,7 @@ type simFlags struct {
 	log       string
 	history   string
 	worker    bool
+	tell      bool
 }
 
 func (s *session) simCommand() *cobra.Command {
@@ -53,7 +54,8 @@ func (s *session) simCommand() *cobra.Command {
 			"  millrace sim --seeds 1-1000 --jobs 4  many, in several processes\n" +
 			"  millrace sim --seeds 1-1000 --twice   each in two processes, whose hashes must agree\n" +
 			"  millrace sim --plan FILE              what a failure wrote down, once more\n" +
-			"  millrace sim --plan FILE --shrink     the same failure with as little as possible",
+			"  millrace sim --plan FILE --shrink     the same failure with as little as possible\n" +
+			"  millrace sim why FILE                 the story of the failure",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return s.sim(c, f) },
 	}
@@ -77,9 +79,13 @@ func (s *session) simCommand() *cobra.Command {
 	fl.IntVar(&f.starts, "starts", 1, "with --mutants: how often to begin, at other seeds; the median counts")
 	fl.IntVar(&f.limit, "limit", 2000, "with --mutants: seeds within which a bug must be found")
 	fl.BoolVar(&f.worker, "worker", false, "read seeds from standard input, write results to standard output")
-	if err := fl.MarkHidden("worker"); err != nil {
-		panic(err)
+	fl.BoolVar(&f.tell, "tell", false, "read a plan from standard input, write what happens in it")
+	for _, name := range []string{"worker", "tell"} {
+		if err := fl.MarkHidden(name); err != nil {
+			panic(err)
+		}
 	}
+	c.AddCommand(s.whyCommand())
 	return c
 }
 
@@ -96,6 +102,8 @@ func (s *session) sim(c *cobra.Command, f *simFlags) error {
 	switch {
 	case f.worker:
 		return simWorker(s.in, s.out, f.nodes)
+	case f.tell:
+		return simTell(s.in, s.out)
 	case f.mutants:
 		return s.simMutants(c.Context(), f)
 	case f.seeds != "":
@@ -158,7 +166,8 @@ func (f *simFlags) choose() (*trial.Plan, error) {
 }
 
 // keepPlan writes the plan of a failure to a file, so that it can be run again when other code draws other plans.
-func (s *session) keepPlan(f *simFlags, p *trial.Plan, suffix string) {
+// It returns the name of the file.
+func (s *session) keepPlan(f *simFlags, p *trial.Plan, suffix string) string {
 	name := filepath.Join(f.plans, fmt.Sprintf("%d-nodes-seed-%d%s.plan", p.Nodes, p.Seed, suffix))
 	err := os.MkdirAll(f.plans, 0o777)
 	if err == nil {
@@ -166,9 +175,10 @@ func (s *session) keepPlan(f *simFlags, p *trial.Plan, suffix string) {
 	}
 	if err != nil {
 		s.note("the plan cannot be written: %v", err)
-		return
+		return name
 	}
 	s.note("the plan is in %s", name)
+	return name
 }
 
 // simOne runs one plan and says what happened.

@@ -21,40 +21,48 @@ type pool struct {
 	jobs int
 }
 
-// each runs every seed that next gives in processes of a kind, and hands the results to took, one at a time. It ends
+// errand is a seed and the kind of process that is to run it.
+type errand struct {
+	seed uint64
+	kind int
+}
+
+// each runs every errand that next gives in a process of its kind, and hands the results to took, one at a time. It ends
 // when next gives no more.
-func (p pool) each(kind workerKind, next func() (uint64, bool), took func(simReport)) error {
+func (p pool) each(kinds []workerKind, next func() (errand, bool), took func(simReport)) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
 	for range max(1, p.jobs) {
 		all.Go(func() {
-			var w *worker
+			crew := make([]*worker, len(kinds))
 			defer func() {
-				if w != nil {
-					w.stop()
+				for _, w := range crew {
+					if w != nil {
+						w.stop()
+					}
 				}
 			}()
 			for {
 				mu.Lock()
-				seed, more := next()
+				x, more := next()
 				more = more && failed == nil && p.ctx.Err() == nil
 				mu.Unlock()
 				if !more {
 					return
 				}
-				if w == nil {
+				if crew[x.kind] == nil {
 					var err error
-					if w, err = startWorker(p.ctx, kind); err != nil {
+					if crew[x.kind], err = startWorker(p.ctx, kinds[x.kind]); err != nil {
 						mu.Lock()
 						failed = err
 						mu.Unlock()
 						return
 					}
 				}
-				r, ok := w.run(seed)
+				r, ok := crew[x.kind].run(x.seed)
 				if !ok {
-					w = nil
+					crew[x.kind] = nil
 				}
 				mu.Lock()
 				if p.ctx.Err() == nil {
@@ -71,17 +79,19 @@ func (p pool) each(kind workerKind, next func() (uint64, bool), took func(simRep
 	return failed
 }
 
-// counter gives the seeds from a first to a last one.
-func counter(from, to uint64) func() (uint64, bool) {
-	next, done := from, false
-	return func() (uint64, bool) {
-		if done || next > to {
-			return 0, false
+// counter gives the seeds from a first to a last one, each for every kind.
+func counter(from, to uint64, kinds int) func() (errand, bool) {
+	next, done := errand{seed: from}, false
+	return func() (errand, bool) {
+		if done || next.seed > to {
+			return errand{}, false
 		}
-		seed := next
-		done = seed == to
-		next++
-		return seed, true
+		x := next
+		if next.kind++; next.kind == kinds {
+			done = next.seed == to
+			next = errand{seed: next.seed + 1}
+		}
+		return x, true
 	}
 }
 
@@ -118,10 +128,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 			s.keepPlan(f, trial.DrawNodes(r.Seed, f.nodes), "")
 		}
 	}
-	var mu sync.Mutex
 	took := func(r simReport) {
-		mu.Lock()
-		defer mu.Unlock()
 		total.add(r)
 		if r.Error != "" {
 			fail(r, r.Error)
@@ -140,19 +147,12 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	if f.twice {
 		environments = workerEnvironments
 	}
-	var all sync.WaitGroup
-	errs := make([]error, len(environments))
-	for i, env := range environments {
-		jobs := max(1, (f.jobs+i)/len(environments))
-		all.Go(func() {
-			errs[i] = pool{ctx, jobs}.each(workerKind{f.mutant, f.nodes, env}, counter(from, to), took)
-		})
+	var kinds []workerKind
+	for _, env := range environments {
+		kinds = append(kinds, workerKind{f.mutant, f.nodes, env})
 	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	if err := (pool{ctx, f.jobs}).each(kinds, counter(from, to, len(kinds)), took); err != nil {
+		return err
 	}
 	took2 := time.Since(began)
 	seeds := int(to - from + 1)

@@ -78,11 +78,11 @@ func (s *session) hunt(ctx context.Context, f *simFlags, name string, from uint6
 	hunting, stop := context.WithCancel(ctx)
 	defer stop()
 	found := make(map[uint64]string)
-	next := counter(from, from+uint64(f.limit)-1)
+	next := counter(from, from+uint64(f.limit)-1, 1)
 	p := pool{hunting, f.jobs}
-	err = p.each(workerKind{mutant: name, nodes: f.nodes}, func() (uint64, bool) {
+	err = p.each([]workerKind{{mutant: name, nodes: f.nodes}}, func() (errand, bool) {
 		if len(found) > 0 {
-			return 0, false
+			return errand{}, false
 		}
 		return next()
 	}, func(r simReport) {

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
+	"sync"
+	"time"
 
-	"millrace/sim"
+	"millrace/sim/story"
 	"millrace/sim/trial"
 )
 
@@ -15,153 +15,175 @@ import (
 func (s *session) simShrink(ctx context.Context, f *simFlags, p *trial.Plan) error {
 	ctx, stop := context.WithTimeout(ctx, f.boxed)
 	defer stop()
-	x := &shrinker{ctx: ctx, kind: workerKind{mutant: f.mutant}}
+	x := newShrinker(ctx, workerKind{mutant: f.mutant}, f.jobs, s.note)
 	defer x.close()
-	first, err := x.run(p)
-	if err != nil {
+	if err := x.begin(p); err != nil {
 		return err
 	}
-	if first.Error == "" || first.Empty {
-		return fmt.Errorf("the plan does not fail: %s", first.Error)
+	p = x.shrink(p)
+	s.keepPlan(f, p, "-small")
+	_, err := fmt.Fprintln(s.out, p)
+	return err
+}
+
+// shrinker runs plans in processes of their own, since a plan may end or hang one.
+type shrinker struct {
+	ctx     context.Context
+	kind    workerKind
+	note    func(format string, args ...any)
+	idle    chan *worker // nil for one that is to be started
+	mu      sync.Mutex
+	runs    int
+	failure string // the first line of the first one
+	class   string
+}
+
+func newShrinker(ctx context.Context, kind workerKind, jobs int, note func(string, ...any)) *shrinker {
+	x := &shrinker{ctx: ctx, kind: kind, note: note, idle: make(chan *worker, max(1, jobs))}
+	for range cap(x.idle) {
+		x.idle <- nil
 	}
-	x.failure = failureKind(first.Error)
-	s.note("fails: %s", firstLine(first.Error))
-	for again := true; again && ctx.Err() == nil; {
+	return x
+}
+
+func (x *shrinker) close() {
+	for range cap(x.idle) {
+		if w := <-x.idle; w != nil {
+			w.stop()
+		}
+	}
+}
+
+// begin runs the plan that is to be shrunk, which must fail.
+func (x *shrinker) begin(p *trial.Plan) error {
+	r := x.run(p)
+	if r.Error == "" || r.Empty {
+		return fmt.Errorf("the plan does not fail: %s", r.Error)
+	}
+	x.failure, x.class = firstLine(r.Error), story.Explain(r.Error).Class
+	x.note("fails: %s", x.failure)
+	return nil
+}
+
+// run runs one plan in whatever process is free.
+func (x *shrinker) run(p *trial.Plan) simReport {
+	w := <-x.idle
+	defer func() { x.idle <- w }()
+	if w == nil {
+		var err error
+		// Not the bound of shrinking: a story may be told after it.
+		if w, err = startWorker(context.WithoutCancel(x.ctx), x.kind); err != nil {
+			w = nil
+			return simReport{Seed: p.Seed, Empty: true, Error: err.Error()}
+		}
+	}
+	r, ok := w.runPlan(p)
+	if !ok {
+		w = nil
+	}
+	x.mu.Lock()
+	x.runs++
+	x.mu.Unlock()
+	return r
+}
+
+// same says whether a run failed as the first one did: not in the same words, but because the same kind of thing is wrong.
+func (x *shrinker) same(r simReport) bool {
+	return r.Error != "" && !r.Empty && (story.Explain(r.Error).Class == x.class && x.class != story.Explain("").Class ||
+		failureKind(r.Error) == failureKind(x.failure))
+}
+
+// first runs plans side by side and returns the first one of the list that fails as it should; nil when none does.
+func (x *shrinker) first(plans []*trial.Plan) *trial.Plan {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	next, found := 0, len(plans)
+	for range cap(x.idle) {
+		all.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				stop := i >= found || x.ctx.Err() != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+				if x.same(x.run(plans[i])) {
+					mu.Lock()
+					found = min(found, i)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	all.Wait()
+	if found == len(plans) {
+		return nil
+	}
+	return plans[found]
+}
+
+// shrink makes the plan as small as it can in its time.
+func (x *shrinker) shrink(p *trial.Plan) *trial.Plan {
+	began := time.Now()
+	took := func(smaller *trial.Plan) {
+		p = smaller
+		x.note("%d runs, %v: %d faults, %d clients, %d topics on %d nodes left", x.runs, time.Since(began).Round(time.Second), p.Strikes(), len(p.Actors),
+			len(p.Topics), p.Nodes)
+	}
+	x.passes(trial.Reductions(), &p, took, nil)
+	// What only seems to be needed because another plan goes another way: other seeds may take the old one.
+	for again := true; again && p.Strikes() > 1 && x.ctx.Err() == nil; {
+		again = x.passes(trial.Removals(), &p, took, func(c *trial.Plan) []*trial.Plan {
+			var others []*trial.Plan
+			for i := range uint64(otherSeeds) {
+				others = append(others, c.With(c.Seed+1+i*7919))
+			}
+			return others
+		})
+		if again {
+			x.passes(trial.Reductions(), &p, took, nil)
+		}
+	}
+	return p
+}
+
+// otherSeeds are tried of a plan that does not fail any more without one of its faults.
+const otherSeeds = 6
+
+// passes takes every reduction that fails until none does. variants, if not nil, gives what is tried in its place.
+func (x *shrinker) passes(reductions []func(*trial.Plan) []*trial.Plan, p **trial.Plan, took func(*trial.Plan),
+	variants func(*trial.Plan) []*trial.Plan) bool {
+	any := false
+	for again := true; again && x.ctx.Err() == nil; {
 		again = false
-		for _, reduce := range reducers {
-			for _, smaller := range reduce(p) {
-				if x.fails(smaller) {
-					p, again = smaller, true
-					s.note("%d runs: %d faults, %d crashes, %d actors, %d topics left", x.runs, len(p.Faults), len(p.Crashes), len(p.Actors), len(p.Topics))
+		for _, reduce := range reductions {
+			for x.ctx.Err() == nil {
+				plans := reduce(*p)
+				if variants != nil {
+					var more []*trial.Plan
+					for _, c := range plans {
+						more = append(more, variants(c)...)
+					}
+					plans = more
+				}
+				smaller := x.first(plans)
+				if smaller == nil {
 					break
+				}
+				again, any = true, true
+				took(smaller)
+				if variants != nil {
+					return true
 				}
 			}
 		}
 	}
-	s.keepPlan(f, p, "-small")
-	_, err = fmt.Fprintln(s.out, p)
-	return err
-}
-
-// shrinker runs plans in a process of its own, since a plan may end or hang it.
-type shrinker struct {
-	ctx     context.Context
-	kind    workerKind
-	w       *worker
-	runs    int
-	failure string
-}
-
-func (x *shrinker) close() {
-	if x.w != nil {
-		x.w.stop()
-	}
-}
-
-func (x *shrinker) run(p *trial.Plan) (simReport, error) {
-	if x.w == nil {
-		var err error
-		if x.w, err = startWorker(x.ctx, x.kind); err != nil {
-			return simReport{}, err
-		}
-	}
-	x.runs++
-	r, ok := x.w.runPlan(p)
-	if !ok {
-		x.w = nil
-	}
-	return r, nil
-}
-
-// fails says whether a plan fails as the first one did.
-func (x *shrinker) fails(p *trial.Plan) bool {
-	if x.ctx.Err() != nil {
-		return false
-	}
-	r, err := x.run(p)
-	return err == nil && x.ctx.Err() == nil && r.Error != "" && !r.Empty && failureKind(r.Error) == x.failure
+	return any
 }
 
 var numbers = regexp.MustCompile(`[0-9a-f]*[0-9][0-9a-f]*`)
 
 // failureKind is the first line of a failure without its numbers.
 func failureKind(text string) string { return numbers.ReplaceAllString(firstLine(text), "#") }
-
-// clone copies a plan.
-func clone(p *trial.Plan, change func(*trial.Plan)) *trial.Plan {
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err)
-	}
-	c := new(trial.Plan)
-	if err := json.Unmarshal(text, c); err != nil {
-		panic(err)
-	}
-	change(c)
-	return c
-}
-
-// reducers give smaller plans, the smallest first.
-var reducers = []func(p *trial.Plan) []*trial.Plan{
-	func(p *trial.Plan) []*trial.Plan {
-		return without(p, func(p *trial.Plan) *[]trial.FaultPlan { return &p.Faults }, 0)
-	},
-	func(p *trial.Plan) []*trial.Plan {
-		return without(p, func(p *trial.Plan) *[]trial.CrashPlan { return &p.Crashes }, 0)
-	},
-	func(p *trial.Plan) []*trial.Plan {
-		return without(p, func(p *trial.Plan) *[]trial.ActorPlan { return &p.Actors }, 1)
-	},
-	func(p *trial.Plan) []*trial.Plan {
-		return without(p, func(p *trial.Plan) *[]trial.TopicPlan { return &p.Topics }, 1)
-	},
-	quieter,
-}
-
-// without leaves out pieces of one of the plan's lists: halves, quarters, single ones.
-func without[T any](p *trial.Plan, list func(*trial.Plan) *[]T, least int) []*trial.Plan {
-	var plans []*trial.Plan
-	n := len(*list(p))
-	for size := n; size >= 1; size /= 2 {
-		for from := 0; from < n; from += size {
-			to := min(n, from+size)
-			if n-(to-from) < least {
-				continue
-			}
-			plans = append(plans, clone(p, func(c *trial.Plan) { *list(c) = slices.Delete(*list(c), from, to) }))
-		}
-	}
-	return plans
-}
-
-// quieter switches off what the world, the actors and the crashes do beyond the usual.
-func quieter(p *trial.Plan) []*trial.Plan {
-	changes := []func(*trial.Plan){
-		func(p *trial.Plan) { p.World.Spurious = 0 },
-		func(p *trial.Plan) { p.World.SlowDisks = 0 },
-		func(p *trial.Plan) { p.World.DiskTimes = 1 },
-		func(p *trial.Plan) { p.World.FailSyncs = 0 },
-		func(p *trial.Plan) { p.World.Net = sim.NetProfile{} },
-		func(p *trial.Plan) { p.World.Clogs, p.World.WallJumps, p.World.FullDisks = 0, 0, 0 },
-		func(p *trial.Plan) { p.World.Drift, p.World.Drifts = 0, nil },
-		func(p *trial.Plan) { p.World.Priorities = false },
-	}
-	for i := range p.Actors {
-		changes = append(changes, func(p *trial.Plan) {
-			a := &p.Actors[i]
-			a.OldVersion, a.Lazy, a.Codec, a.Sessions, a.Epochs = false, 0, 0, false, false
-		})
-	}
-	for i := range p.Crashes {
-		changes = append(changes, func(p *trial.Plan) { p.Crashes[i].AtStart = false }, func(p *trial.Plan) { p.Crashes[i].All = false })
-	}
-	var plans []*trial.Plan
-	was, _ := json.Marshal(p)
-	for _, change := range changes {
-		c := clone(p, change)
-		if now, _ := json.Marshal(c); string(now) != string(was) {
-			plans = append(plans, c)
-		}
-	}
-	return plans
-}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"millrace/sim/trial"
@@ -58,7 +59,7 @@ func simWorker(in io.Reader, out io.Writer, nodes int) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Encode(report(trial.Run(p.Seed, trial.Options{Plan: p}))); err != nil {
+		if err := w.Encode(report(trial.Run(p.Seed, trial.Options{Plan: p, Patience: seedPatience()}))); err != nil {
 			return err
 		}
 	}
@@ -77,8 +78,34 @@ func workerPlan(line []byte, nodes int) (*trial.Plan, error) {
 	return trial.DrawNodes(seed, nodes), nil
 }
 
-// seedTime is how long a seed may take in real time.
-const seedTime = 2 * time.Minute
+const (
+	// seedCPU is how much a seed may take of a core; a hundred times the usual.
+	seedCPU = time.Minute
+	// seedTime is how long a process may take over a seed in real time, on a machine that does other things, too.
+	seedTime = 5 * time.Minute
+	// stackTime is how long a process may take to write down where it is.
+	stackTime = 5 * time.Second
+)
+
+// seedPatience returns what ends a run when it has taken seedCPU.
+func seedPatience() func() error {
+	began := cpuTime()
+	return func() error {
+		if took := cpuTime() - began; took > seedCPU {
+			return fmt.Errorf("the run took %v of a core, it may take %v", took.Round(time.Millisecond), seedCPU)
+		}
+		return nil
+	}
+}
+
+// cpuTime is what the process has taken of all cores.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // workerKind is how a worker process is started.
 type workerKind struct {
@@ -135,9 +162,12 @@ func (w *worker) runLine(seed uint64, line string) (r simReport, ok bool) {
 	if _, err := fmt.Fprintln(w.in, line); err != nil {
 		return w.lost(seed, err), false
 	}
-	late := time.AfterFunc(seedTime, func() { w.cmd.Process.Kill() })
+	// A task that never yields is not seen by seedPatience: the process is asked for its stacks.
+	late := time.AfterFunc(seedTime, func() { w.cmd.Process.Signal(syscall.SIGQUIT) })
+	dead := time.AfterFunc(seedTime+stackTime, func() { w.cmd.Process.Kill() })
 	answer, err := w.out.ReadBytes('\n')
 	late.Stop()
+	dead.Stop()
 	if err == nil {
 		err = json.Unmarshal(answer, &r)
 	}

@@ -28,6 +28,8 @@ type Delivery struct {
 	Records  []Fetched
 	From, To int64 // the offsets that the records cover
 	Code     wire.ErrorCode
+	// Near says that a replica answered that does not lead, as its leader had said.
+	Near bool
 }
 
 // FetchOptions are the rules of a fetcher.
@@ -236,10 +238,7 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 			case part.ErrorCode == wire.ErrNone && part.PreferredReadReplica >= 0 && p.replica != part.PreferredReadReplica:
 				p.replica, p.turns = part.PreferredReadReplica, nearFor
 			case part.ErrorCode != wire.ErrNone && p.replica >= 0:
-				p.replica = -1
-				if d.Code == wire.ErrOffsetOutOfRange {
-					d.Code = wire.ErrOffsetNotAvailable // only the leader knows
-				}
+				p.replica, d.Near = -1, true
 			}
 			if part.ErrorCode == wire.ErrNone {
 				p.High, p.Stable, p.Start = part.HighWatermark, part.LastStableOffset, part.LogStartOffset

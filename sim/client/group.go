@@ -56,6 +56,8 @@ type Member struct {
 	// ID and Generation are how the coordinator knows it. The generation of a member of the consumer protocol is its epoch.
 	ID         string
 	Generation int32
+	// Earlier is the epoch that a member of the consumer protocol was told before, if it has not been fenced since.
+	Earlier int32
 	// Joined says that the member is in a generation, as far as it knows, and has what it is to have.
 	Joined bool
 	// Fenced is why it can never be a member again, if so.
@@ -136,6 +138,9 @@ func (m *Member) Step() error {
 	return m.heartbeat()
 }
 
+// Topics are those that the member subscribes to.
+func (m *Member) Topics() []string { return slices.Concat(m.o.Topics, m.o.Matching) }
+
 // Subscribe changes the topics.
 func (m *Member) Subscribe(topics []string) {
 	if m.o.Topics = topics; m.o.Protocol == Consumer {
@@ -148,12 +153,12 @@ func (m *Member) Subscribe(topics []string) {
 // Forget is the end of the process: nothing is said to anybody.
 func (m *Member) Forget() {
 	m.Owned, m.Joined, m.ID, m.Generation, m.Until = nil, false, "", -1, 0
-	m.told, m.target = false, nil
+	m.told, m.target, m.Earlier = false, nil, 0
 }
 
-// Abandon stops having everything, because others may have it by now.
+// abandon stops having everything, because others may have it by now.
 func (m *Member) abandon() {
-	m.Owned, m.Joined, m.told, m.target = nil, false, false, nil
+	m.Owned, m.Joined, m.told, m.target, m.Earlier = nil, false, false, nil, 0
 }
 
 // find looks for the coordinator if it is not known.

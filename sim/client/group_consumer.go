@@ -49,6 +49,9 @@ func (m *Member) beat() error {
 	if m.Generation > 0 && a.MemberEpoch < m.Generation {
 		return &Violation{"ConsumerGroupHeartbeat: the epoch of member " + m.ID + " goes back"}
 	}
+	if a.MemberEpoch != m.Generation {
+		m.Earlier = m.Generation
+	}
 	since := m.lost
 	m.Generation, m.again, m.report, m.lost = a.MemberEpoch, false, false, 0
 	m.interval = time.Duration(a.HeartbeatIntervalMs) * time.Millisecond

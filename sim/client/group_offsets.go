@@ -103,7 +103,7 @@ func (c *Client) Repeat(q *wire.OffsetCommitRequest, names []TopicPartition) []e
 	return errs
 }
 
-// Fetched is a committed offset; Offset -1 means that there is none.
+// CommittedOffset is a committed offset; Offset -1 means that there is none.
 type CommittedOffset struct {
 	TopicPartition
 	Offset   int64

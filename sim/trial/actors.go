@@ -28,6 +28,12 @@ func (t *trial) act(i int, a ActorPlan) {
 		t.look(i, name, d, a)
 	case "offsets":
 		t.commitOffsets(name, d, a)
+	case kindMember:
+		t.beMember(i, name, d, a)
+	case kindZombie:
+		t.beZombie(i, name, d, a)
+	case kindWatcher:
+		t.watch(i, name, d, a)
 	}
 }
 
@@ -51,6 +57,7 @@ func (t *trial) newProducer(c *client.Client, a ActorPlan) (*client.Producer, *p
 			x := under[b]
 			delete(under, b)
 			t.oracle.finished(p, x.log, b, x.ids)
+			t.remember(p, b)
 		}})
 	return producer, p, under
 }
@@ -104,22 +111,52 @@ func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
 
 // consume is a consumer's task.
 func (t *trial) consume(i int, name string, d *sim.Draws, a ActorPlan) {
+	o := client.FetchOptions{Rack: a.Rack, Sessions: a.Sessions, MaxWait: time.Duration(d.Skewed(1, 500)) * time.Millisecond,
+		MinBytes: int32(d.Skewed(1, 1000)), MaxBytes: int32(a.Bytes), PartitionMaxBytes: int32(d.Skewed(100, 1<<20))}
 	c := t.newClient(name, a)
-	defer c.Close()
-	f := client.NewFetcher(c, client.FetchOptions{Rack: a.Rack, Sessions: a.Sessions, MaxWait: time.Duration(d.Skewed(1, 500)) * time.Millisecond,
-		MinBytes: int32(d.Skewed(1, 1000)), MaxBytes: int32(a.Bytes), PartitionMaxBytes: int32(d.Skewed(100, 1<<20))})
-	r := &reader{who: i, client: c, fetcher: f}
+	r := &reader{who: i, client: c, fetcher: client.NewFetcher(c, o)}
 	for !t.stop {
 		r.readAll(t.partitions())
-		t.poll(r) // errors are what a broken broker gives
+		if n, err := t.poll(r); n == 0 && err == nil { // errors are what a broken broker gives
+			t.host.Clock.Sleep(time.Duration(d.Below(int64(idle))))
+		}
 		for i := range r.list {
-			x := &r.list[i]
-			if d.Chance(a.Back) && x.position.Offset > x.log.start {
-				x.sought = true
-				x.position.Offset = x.log.start + d.Below(x.position.Offset-x.log.start+1)
+			r.list[i].wander(d, a)
+		}
+		if d.Chance(a.Rejoin) { // as when another member of a group goes on
+			r.client.Close()
+			a.First = int(d.Below(int64(len(t.brokers))))
+			r.client = t.newClient(name, a)
+			r.fetcher = client.NewFetcher(r.client, o)
+			for i := range r.list {
+				r.list[i].jump()
+				r.fetcher.Add(r.list[i].position)
 			}
 		}
 		t.rest(d, a)
+	}
+	r.client.Close()
+}
+
+// idle is how long a consumer waits, on average twice as long, after a poll that brought nothing.
+const idle = 4 * time.Millisecond
+
+// wander goes back now and then, to read something again, or forward to the end, as far as anybody has seen it.
+func (x *reading) wander(d *sim.Draws, a ActorPlan) {
+	switch {
+	case d.Chance(a.Back) && x.position.Offset > x.log.start:
+		x.sought = true
+		x.position.Offset = x.log.start + d.Below(x.position.Offset-x.log.start+1)
+	case d.Chance(a.Jump):
+		x.jump()
+	}
+}
+
+// jump goes to the end.
+func (x *reading) jump() {
+	if x.log.high > x.position.Offset {
+		x.sought = true
+		x.position.Offset = x.log.high
 	}
 }
 
@@ -135,6 +172,8 @@ type reading struct {
 	position *client.Position
 	log      *partitionLog
 	sought   bool // the position was chosen anew
+	// committed is what a member of a group has committed.
+	committed int64
 }
 
 // readAll adds the partitions that are not read yet, at the log start.
@@ -144,20 +183,17 @@ func (r *reader) readAll(logs []*partitionLog) {
 			continue
 		}
 		p := &client.Position{Topic: l.topic.plan.Name, Partition: l.index, Offset: l.start}
-		r.list = append(r.list, reading{p, l, true})
+		r.list = append(r.list, reading{position: p, log: l, sought: true})
 		r.fetcher.Add(p)
 	}
 }
 
 // poll fetches once and tells the oracle. It returns how many records came.
 func (t *trial) poll(r *reader) (int, error) {
-	before, boots := make([]bounds, len(r.list)), make([]int, len(t.brokers))
+	before, boots := make([]bounds, len(r.list)), t.boots()
 	served := make([]map[string]bounds, len(r.list))
 	for i, x := range r.list {
 		before[i], served[i] = t.oracle.bounds(x.log), maps.Clone(x.log.served)
-	}
-	for i, b := range t.brokers {
-		boots[i] = b.node.Boots()
 	}
 	got, err := r.fetcher.Poll()
 	if err != nil {
@@ -183,6 +219,13 @@ func (t *trial) poll(r *reader) (int, error) {
 			x.sought = x.sought && len(delivery.Records) == 0
 			n += len(delivery.Records)
 		case code == wire.ErrOffsetOutOfRange:
+			// Whoever cannot tell says OFFSET_NOT_AVAILABLE: a consumer would begin elsewhere.
+			if p.Offset <= b.high && p.Offset >= l.mayStart && !l.limitless {
+				t.failf("%v: fetch at %d is out of range for %s, the log has %d to %d", l, p.Offset, r.fetcher.Asked, b.start, b.high)
+			}
+			if delivery.Near {
+				continue // the leader knows
+			}
 			t.outOfRange(r.client, l, p)
 			x.sought = true
 		case code.Retriable():
@@ -194,6 +237,15 @@ func (t *trial) poll(r *reader) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// boots is how often each node was started.
+func (t *trial) boots() []int {
+	boots := make([]int, len(t.brokers))
+	for i, b := range t.brokers {
+		boots[i] = b.node.Boots()
+	}
+	return boots
 }
 
 // server names the start of the node at an address that answered; false when it may have been another start than the

@@ -164,14 +164,19 @@ func (t *trial) lookAtEnds(who int, c *client.Client, l *partitionLog) {
 	}
 }
 
-// look is the task of a client that asks for the ends of partitions all the time, of the leaders that it knows until they
+// look is the task of a client that asks for leaders and ends of partitions all the time, of the leaders that it knows until they
 // refuse.
 func (t *trial) look(who int, name string, d *sim.Draws, a ActorPlan) {
 	c := t.newClient(name, a)
 	defer c.Close()
 	for ; !t.stop; t.rest(d, a) {
 		logs := t.partitions()
-		t.lookAtEnds(who, c, logs[d.Below(int64(len(logs)))])
+		l := logs[d.Below(int64(len(logs)))]
+		if d.Chance(0.3) { // who leads, as another broker sees it
+			c.Turn()
+			t.check(l.String(), "metadata", c.Refresh(l.topic.plan.Name))
+		}
+		t.lookAtEnds(who, c, l)
 	}
 }
 

@@ -14,7 +14,8 @@ func (t *trial) startFaults() {
 	for i, f := range t.plan.Faults {
 		t.faulting++
 		t.host.Tasks.Go(fmt.Sprintf("fault %d: %s", i, f.Kind), func() {
-			t.strike(f)
+			t.strike(i, f)
+			t.world.Note(faultOver, i)
 			t.faulting--
 			t.changed.Wake()
 		})
@@ -34,7 +35,7 @@ func (t *trial) rests(d time.Duration, reached func() bool) bool {
 }
 
 // strike waits for the time of a fault, lets it come and ends it.
-func (t *trial) strike(f FaultPlan) {
+func (t *trial) strike(i int, f FaultPlan) {
 	if f.Kind == faultStale {
 		b := t.brokers[f.From[0]-1]
 		b.image, b.copied = b.node.CopyDisk(), b.node.Boots()
@@ -42,6 +43,8 @@ func (t *trial) strike(f FaultPlan) {
 	if !t.rests(f.Within, func() bool { return t.oracle.acked >= f.After }) {
 		return
 	}
+	f.From, f.To = t.aim(f.From), t.aim(f.To)
+	t.world.Note(faultBegins, i, f.words())
 	switch {
 	case f.network():
 		t.disconnect(f)
@@ -52,6 +55,31 @@ func (t *trial) strike(f FaultPlan) {
 			t.disturbNode(f, t.brokers[id-1])
 		}
 	}
+}
+
+// aim puts the node that leads the first partition in the place of theLeader.
+func (t *trial) aim(nodes []int) []int {
+	aimed := slices.Clone(nodes)
+	for i, id := range nodes {
+		if id == theLeader {
+			aimed[i] = t.leader()
+		}
+	}
+	return aimed
+}
+
+// leader is who leads the first partition as far as a client has heard.
+func (t *trial) leader() int {
+	if len(t.topics) == 0 {
+		return 1
+	}
+	leader, newest := 1, int32(-1)
+	for k, id := range t.oracle.leaders { //door:ordered the highest epoch, of which there is one
+		if k.topic == t.topics[0].id && k.partition == 0 && k.epoch > newest {
+			leader, newest = int(id), k.epoch
+		}
+	}
+	return leader
 }
 
 // machine is a node by its number in the plan.
@@ -132,6 +160,8 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 		n.SetCapacity(0)
 	case faultRestart:
 		t.restart(b, f.For)
+	case faultTransfer:
+		t.transfer(f)
 	case faultLoop:
 		for range f.Times {
 			if !n.Running() || !t.rests(f.For/time.Duration(f.Times), nil) {
@@ -169,6 +199,29 @@ func (t *trial) restart(b *broker, down time.Duration) {
 	if done && b.node.Boots() == boots {
 		b.node.Crash(sim.Kill)
 		b.down = t.host.Clock.Now().Add(down)
+	}
+}
+
+// transfer moves the leadership of some partition from whoever leads it, again and again.
+func (t *trial) transfer(f FaultPlan) {
+	d := t.world.Draws("transfer")
+	for range f.Times {
+		if logs := t.partitions(); len(logs) > 0 {
+			l := logs[d.Below(int64(len(logs)))]
+			for _, b := range t.whole() {
+				if b.up() {
+					running := b.running
+					b.node.Go("harness: transfer", func() {
+						if running.Transfer(l.topic.id, l.index, -1) {
+							t.world.Struck("leader transfer")
+						}
+					})
+				}
+			}
+		}
+		if !t.rests(f.For/time.Duration(f.Times), nil) {
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,21 @@ type oracle struct {
 	values  map[recordID]*sent
 	history []linearizability.Operation
 	leaders map[leadership]int32 // who led a partition in an epoch
+	named   map[naming]int32     // the highest epoch that each start of each node has named
+	epochs  map[partitionKey]int32
+}
+
+// partitionKey is a partition, of one life of its topic.
+type partitionKey struct {
+	topic     wire.UUID
+	partition int32
+}
+
+// naming is what one start of a node says of a partition, of one life of its topic.
+type naming struct {
+	who       string
+	topic     wire.UUID
+	partition int32
 }
 
 // leadership is a partition, of one life of its topic, in one leader epoch.
@@ -44,6 +60,7 @@ type sent struct {
 	hash      uint64
 	timestamp int64
 	offset    int64 // where it was seen or acknowledged, -1 before
+	least     int32 // the highest leader epoch of its partition that was known when it was given to the producer
 	producer  *producerState
 }
 
@@ -88,7 +105,8 @@ type seen struct {
 }
 
 func newOracle(t *trial) *oracle {
-	return &oracle{trial: t, values: make(map[recordID]*sent), leaders: make(map[leadership]int32)}
+	return &oracle{trial: t, values: make(map[recordID]*sent), leaders: make(map[leadership]int32),
+		named: make(map[naming]int32), epochs: make(map[partitionKey]int32)}
 }
 
 func newTopicState(p TopicPlan, id wire.UUID, partitions int32) *topicState {
@@ -127,8 +145,10 @@ func parseValue(b []byte) (recordID, bool) {
 // sending notes that a batch is given to a producer.
 func (o *oracle) sending(p *producerState, l *partitionLog, b *client.Batch, ids []recordID) {
 	l.batches = append(l.batches, b)
+	least := o.epochs[partitionKey{l.topic.id, l.index}]
 	for i, r := range b.Records {
-		o.values[ids[i]] = &sent{log: l, batch: b, hash: linearizability.Hash(r.Key, r.Value), timestamp: r.Timestamp, offset: -1, producer: p}
+		o.values[ids[i]] = &sent{log: l, batch: b, hash: linearizability.Hash(r.Key, r.Value), timestamp: r.Timestamp, offset: -1,
+			least: least, producer: p}
 	}
 }
 
@@ -161,6 +181,25 @@ func (o *oracle) finished(p *producerState, l *partitionLog, b *client.Batch, id
 // followed by one that does not have them.
 func (o *oracle) certain(p *producerState) bool { return p.acks == -1 || len(o.trial.brokers) == 1 }
 
+// asked is called when metadata is asked for, and returns what takes the answer: leaders as they were led takes them, and an
+// epoch that one start of one node names never goes back.
+func (o *oracle) asked(addr string) func(topic string, id wire.UUID, partition, epoch, leader int32) {
+	boots := o.trial.boots()
+	before := maps.Clone(o.named)
+	return func(topic string, id wire.UUID, partition, epoch, leader int32) {
+		o.led(topic, id, partition, epoch, leader)
+		who, ok := o.trial.server(addr, boots)
+		if !ok {
+			return
+		}
+		k := naming{who, id, partition}
+		if was, known := before[k]; known && epoch < was {
+			o.trial.failf("%s-%d: %s names leader epoch %d, it named %d before", topic, partition, who, epoch, was)
+		}
+		o.named[k] = max(epoch, o.named[k])
+	}
+}
+
 // led takes what a broker says of a partition's leader.
 func (o *oracle) led(topic string, id wire.UUID, partition, epoch, leader int32) {
 	k := leadership{id, partition, epoch}
@@ -172,6 +211,7 @@ func (o *oracle) led(topic string, id wire.UUID, partition, epoch, leader int32)
 		o.trial.failf("%s-%d: in leader epoch %d both nodes %d and %d lead", topic, partition, epoch, have, leader)
 	}
 	o.leaders[k] = leader
+	o.epochs[partitionKey{id, partition}] = max(epoch, o.epochs[partitionKey{id, partition}])
 }
 
 // place notes that an offset holds a record, and that it always did.
@@ -196,6 +236,10 @@ func (o *oracle) place(l *partitionLog, offset int64, id recordID, epoch int32, 
 		}
 		if have.epoch >= 0 && have.epoch != epoch {
 			o.trial.failf("%v: offset %d had leader epoch %d, and now %d", l, offset, have.epoch, epoch)
+		}
+		// Whoever leads in an epoch that clients hear of has committed something in it: nothing older comes behind that.
+		if epoch < s.least && !(o.trial.rots() && !o.trial.healed) {
+			o.trial.failf("%v: offset %d has leader epoch %d, and epoch %d was known before the record was sent", l, offset, epoch, s.least)
 		}
 		have.epoch = epoch
 	}

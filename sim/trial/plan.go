@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"millrace/node"
@@ -22,6 +23,14 @@ type Plan struct {
 	Crashes []CrashPlan
 	// Faults come beside the crashes; see faults.go.
 	Faults []FaultPlan `json:",omitempty"`
+	// Reseed, if not nil, lets everything that the world draws from a time on be drawn anew.
+	Reseed *ReseedPlan `json:",omitempty"`
+}
+
+// ReseedPlan is a time, and which of the other ways is taken from there on.
+type ReseedPlan struct {
+	At     time.Duration
+	Number uint64
 }
 
 // WorldPlan are the options of the world.
@@ -64,17 +73,21 @@ type ActorPlan struct {
 	Sticky     bool // stays with a partition for a while
 	Sessions   bool
 	Back       float64       // probability of going back after a fetch, to read something again
+	Jump       float64       `json:",omitempty"` // probability of going to the end after a fetch
+	Rejoin     float64       `json:",omitempty"` // probability of beginning anew at the end, with another client
 	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
 	OldVersion bool   // draws API versions instead of using the highest
 	Epochs     bool   // sends the leader epochs that it knows
 	First      int    // the broker that it asks first
 	Rack       string `json:",omitempty"`
+	// Member is what a member of a group is; see group_plan.go.
+	Member *MemberPlan `json:",omitempty"`
 }
 
 // CrashPlan is one crash.
 type CrashPlan struct {
-	// Node is who crashes, from 1 on. All cuts the power of every node at that moment.
+	// Node is who crashes, from 1 on, or -1 for whoever leads the first partition. All cuts the power of every node at that moment.
 	Node int
 	All  bool
 	// After is how many more records are acknowledged before it is armed. AtStart arms it together with the start that
@@ -106,7 +119,7 @@ func ReadPlan(b []byte) (*Plan, error) {
 		return nil, fmt.Errorf("read plan: %d nodes instead of 1, 3 or 5", p.Nodes)
 	}
 	for _, c := range p.Crashes {
-		if c.Node < 1 || c.Node > p.Nodes {
+		if c.Node < theLeader || c.Node == 0 || c.Node > p.Nodes {
 			return nil, fmt.Errorf("read plan: a crash of node %d of %d", c.Node, p.Nodes)
 		}
 	}
@@ -136,6 +149,7 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	if p.Nodes > 1 {
 		p.cluster(seed)
 	}
+	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
 	return p
 }
 
@@ -194,6 +208,8 @@ type BrokerPlan struct {
 	ScrubInterval                            time.Duration `json:",omitempty"`
 	// SessionTimeout and PreferredInterval are broker.session.timeout.ms and leader.imbalance.check.interval.seconds.
 	SessionTimeout, PreferredInterval time.Duration `json:",omitempty"`
+	// Properties are further configs of the broker.
+	Properties map[string]string `json:",omitempty"`
 }
 
 // config is what a broker of some is started with.
@@ -205,6 +221,7 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 		SegmentBytes: b.SegmentBytes, RetentionInterval: b.RetentionInterval, ReserveHigh: b.ReserveHigh, ReserveLow: b.ReserveLow,
 		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(b.OffsetsPartitions)},
 	}
+	maps.Copy(c.Properties, b.Properties)
 	if nodes > 1 {
 		c.Secret = []byte("a secret of the trial")
 		c.Properties["offsets.topic.replication.factor"] = "3"
@@ -299,11 +316,11 @@ func drawCrashes(d *sim.Draws, target int) []CrashPlan {
 	for i := range crashes {
 		c := CrashPlan{Node: 1, After: int(d.Between(1, int64(share))), Down: time.Duration(d.Skewed(1000, 300_000)) * time.Microsecond}
 		c.At.How = sim.Pick(d, sim.Power, sim.Power, sim.Power, sim.Kill)
-		c.At.Point = sim.Pick(d, sim.PointYield, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointSync, sim.PointSynced, sim.PointName)
+		c.At.Point = sim.Pick(d, sim.PointYield, sim.PointSend, sim.PointSend, sim.PointWrite, sim.PointSync, sim.PointSynced, sim.PointName, sim.PointRemoved)
 		switch c.At.Point {
 		case sim.PointYield:
 			c.At.Count = uint64(d.Skewed(1, 20_000))
-		case sim.PointName:
+		case sim.PointName, sim.PointRemoved:
 			c.At.Count = uint64(d.Skewed(1, 8))
 		default:
 			c.At.Count = uint64(d.Skewed(1, 30))

@@ -26,11 +26,15 @@ const (
 	faultRot       = "rot"        // Times bits flip in what From has on its disk
 	faultBad       = "bad sector" // Times sectors cannot be read there
 	faultRotOnRead = "rot on read"
-	faultRestart   = "restart" // From is stopped in order and started again
-	faultWipe      = "wipe"    // From's disk is replaced by an empty one
-	faultStale     = "stale"   // From's disk is replaced by a copy of what was synced there when the load began
-	faultLose      = "lose"    // From goes and never comes back
+	faultRestart   = "restart"  // From is stopped in order and started again
+	faultWipe      = "wipe"     // From's disk is replaced by an empty one
+	faultTransfer  = "transfer" // leadership of a partition moves, Times times
+	faultStale     = "stale"    // From's disk is replaced by a copy of what was synced there when the load began
+	faultLose      = "lose"     // From goes and never comes back
 )
+
+// theLeader stands for the node that leads the first partition when a fault strikes.
+const theLeader = -1
 
 // FaultPlan is one fault.
 type FaultPlan struct {
@@ -38,7 +42,7 @@ type FaultPlan struct {
 	// After is how many records are acknowledged since the load began when it comes; at the latest it comes Within.
 	After  int
 	Within time.Duration
-	// From and To are nodes; 0 is that of the clients.
+	// From and To are nodes; 0 is that of the clients, and -1 whoever leads the first partition at that time.
 	From  []int
 	To    []int         `json:",omitempty"`
 	Both  bool          `json:",omitempty"`
@@ -55,7 +59,7 @@ func (f FaultPlan) check(nodes int) error {
 		return fmt.Errorf("fault %q strikes nobody", f.Kind)
 	}
 	for _, n := range slices.Concat(f.From, f.To) {
-		if n < 0 || n > nodes || n == 0 && !f.network() {
+		if n < theLeader || n > nodes || n == 0 && !f.network() || n == theLeader && f.lossy() {
 			return fmt.Errorf("fault %q strikes node %d of %d", f.Kind, n, nodes)
 		}
 	}
@@ -77,7 +81,7 @@ func (f FaultPlan) lossy() bool {
 
 var faultKinds = []string{faultCut, faultClog, faultSlowLink, faultReset, faultHalfOpen, faultPause, faultSlowDisk, faultStuckDisk,
 	faultDiskError, faultFullDisk, faultWall, faultLoop, faultRot, faultBad, faultRotOnRead, faultRestart, faultWipe, faultStale,
-	faultLose}
+	faultLose, faultTransfer}
 
 // cluster makes the plan one of several nodes.
 func (p *Plan) cluster(seed uint64) {
@@ -123,6 +127,9 @@ func (p *Plan) cluster(seed uint64) {
 		p.Actors = append(p.Actors, ActorPlan{Kind: "looker", Pause: time.Duration(d.Skewed(500, 20_000)) * time.Microsecond, OldVersion: d.Chance(0.3)})
 	}
 	for i := range p.Actors {
+		if p.Actors[i].Kind == "consumer" && d.Chance(0.6) {
+			p.Actors[i].Jump, p.Actors[i].Rejoin = float64(d.Skewed(1, 50))/1000, float64(d.Skewed(1, 50))/1000
+		}
 		if b.Racks > 0 && p.Actors[i].Kind == "consumer" && d.Chance(0.7) {
 			p.Actors[i].Rack = rack(int(d.Below(int64(b.Racks))))
 		}
@@ -130,7 +137,9 @@ func (p *Plan) cluster(seed uint64) {
 	}
 	for i := range p.Crashes {
 		c := &p.Crashes[i]
-		c.Node = 1 + int(d.Below(n))
+		if c.Node = 1 + int(d.Below(n)); d.Chance(0.3) {
+			c.Node = theLeader
+		}
 		if c.AtStart {
 			c.Node = p.Crashes[i-1].Node
 		}
@@ -147,7 +156,12 @@ func (p *Plan) cluster(seed uint64) {
 func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 	var faults []FaultPlan
 	n := int64(p.Nodes)
-	node := func() []int { return []int{1 + int(d.Below(n))} }
+	node := func() []int {
+		if d.Chance(0.4) {
+			return []int{theLeader}
+		}
+		return []int{1 + int(d.Below(n))}
+	}
 	add := func(chance float64, most int64, make func() FaultPlan) {
 		if !d.Chance(chance) {
 			return
@@ -169,9 +183,9 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 	}
 	add(0.5, 3, func() FaultPlan { return drawCut(d, n) })
 	add(0.2, 3, func() FaultPlan { return pair(faultClog) })
-	add(0.2, 3, func() FaultPlan {
+	add(0.3, 3, func() FaultPlan {
 		f := pair(faultSlowLink)
-		f.Delay = time.Duration(d.Skewed(1000, 400_000)) * time.Microsecond
+		f.Delay = time.Duration(d.Skewed(1000, 1_500_000)) * time.Microsecond
 		return f
 	})
 	add(0.2, 4, func() FaultPlan { return pair(faultReset) })
@@ -187,6 +201,9 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 		return FaultPlan{Kind: faultWall, From: node(), Delay: time.Duration(d.Between(-3_600_000, 3_600_000)) * time.Millisecond}
 	})
 	add(0.2, 4, func() FaultPlan { return FaultPlan{Kind: faultRestart, From: node()} })
+	add(0.4, 2, func() FaultPlan {
+		return FaultPlan{Kind: faultTransfer, From: []int{theLeader}, Times: d.Between(1, 6)}
+	})
 	add(0.1, 1, func() FaultPlan { return FaultPlan{Kind: faultLoop, From: node(), Times: d.Between(2, 4)} })
 	drawLosses(d, p, add)
 	return faults
@@ -196,6 +213,13 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 func drawCut(d *sim.Draws, n int64) FaultPlan {
 	f := FaultPlan{Kind: faultCut, Both: d.Chance(0.6)}
 	one := 1 + int(d.Below(n))
+	if d.Chance(0.4) { // the leader from all other nodes, but not from the clients
+		f.From = []int{theLeader}
+		for i := range int(n) {
+			f.To = append(f.To, i+1)
+		}
+		return f
+	}
 	switch d.Below(4) {
 	case 0: // from everybody, perhaps the clients too
 		f.From = []int{one}

@@ -34,8 +34,12 @@ type Options struct {
 	Log       io.Writer
 	// History, if not nil, gets the operations that were checked for linearizability, as JSON lines.
 	History io.Writer
+	// Patience, if not nil, ends a run with its error, for a bound of real time.
+	Patience func() error
 	// Plan replaces the plan that is drawn from the seed.
 	Plan *Plan
+	// Tale, if not nil, takes down what happens, for the story of a failure.
+	Tale *Teller
 }
 
 // Result is what came of a trial.
@@ -66,6 +70,9 @@ type trial struct {
 
 	stop     bool // the load shall end
 	working  int  // actors that have not ended
+	members  int  // those of them that are members of groups
+	groups   []*groupState
+	acked    []*client.Batch // of idempotent producers, for the zombie
 	changed  host.Waiter
 	topics   []*topicState
 	gone     map[string]bool      // topics that must not be there
@@ -91,10 +98,14 @@ func Run(seed uint64, o Options) Result {
 	}
 	seed = plan.Seed
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
-		Limit: 20 * time.Minute, Steps: 30e6, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log})
+		Limit: 20 * time.Minute, Steps: 30e6, Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
 	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)
+	if plan.Reseed != nil {
+		w.Reseed(plan.Reseed.At, plan.Reseed.Number)
+	}
+	t.tell(o)
 	for i := range plan.Nodes {
 		n := w.AddNode(fmt.Sprintf("n%d", i+1))
 		n.Drift = plan.World.Drift
@@ -117,6 +128,7 @@ func Run(seed uint64, o Options) Result {
 		Fired: w.Fired(), Acked: t.oracle.acked, Read: t.oracle.reads}
 	r.Crashes = t.crashes
 	r.Rolls, r.Checkpoints = t.rolls(), t.checkpoints()
+	o.Tale.end(t)
 	w.Close()
 	if r.Err == nil {
 		r.Operations, r.Err = t.oracle.checkHistory(o.History)
@@ -260,7 +272,7 @@ func (t *trial) await(what string, reached func() bool) bool {
 func (t *trial) crash(i int) bool {
 	c := t.plan.Crashes[i]
 	goal := t.oracle.acked + c.After
-	b := t.brokers[c.Node-1]
+	b := t.brokers[t.aim([]int{c.Node})[0]-1]
 	if b.lost != "" {
 		b = t.whole()[0]
 	}
@@ -268,6 +280,7 @@ func (t *trial) crash(i int) bool {
 	switch {
 	case c.AtStart && i > 0 && !n.Running():
 		boots := n.Boots()
+		t.world.Note(armed, i, n.Name(), c.words())
 		if b.arm = &c.At; !t.await("a start", func() bool { return n.Boots() > boots || b.lost != "" }) {
 			return false
 		}
@@ -275,6 +288,7 @@ func (t *trial) crash(i int) bool {
 		if !t.await("a crash", func() bool { return t.oracle.acked >= goal }) {
 			return false
 		}
+		t.world.Note(armed, i, n.Name(), c.words())
 		n.Arm(c.At)
 	}
 	for end := t.host.Clock.Now().Add(2 * time.Second); n.Running() && t.host.Clock.Now() < end; {
@@ -329,7 +343,7 @@ func (t *trial) disturb() {
 
 // newClient returns a client of an actor.
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
-	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Led: t.oracle.led,
+	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked,
 		Corrupt: func(error) bool { return t.rots() && !t.healed }, Violated: func(err error) { t.failf("%s: %w", name, err) }}
 	for i := range t.brokers {
 		o.Brokers = append(o.Brokers, t.brokers[(i+a.First)%len(t.brokers)].node.Name()+":9092")

@@ -1,0 +1,67 @@
+package client
+
+import "millrace/net/wire"
+
+// DescribeGroup is what a broker says of a group, of whichever protocol: its state and the ids of its members.
+func (c *Client) DescribeGroup(addr, group string) (state string, members []string, err error) {
+	q := wire.NewConsumerGroupDescribeRequest()
+	q.GroupIds = []string{group}
+	answer, err := c.Do(addr, q)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, g := range answer.(*wire.ConsumerGroupDescribeResponse).Groups {
+		for _, m := range g.Members {
+			members = append(members, m.MemberId)
+		}
+		if g.ErrorCode == wire.ErrNone {
+			return g.GroupState, members, nil
+		}
+		if g.ErrorCode != wire.ErrGroupIdNotFound {
+			return "", nil, g.ErrorCode
+		}
+	}
+	return c.describeClassic(addr, group)
+}
+
+func (c *Client) describeClassic(addr, group string) (state string, members []string, err error) {
+	q := wire.NewDescribeGroupsRequest()
+	q.Groups = []string{group}
+	answer, err := c.Do(addr, q)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, g := range answer.(*wire.DescribeGroupsResponse).Groups {
+		for _, m := range g.Members {
+			members = append(members, m.MemberId)
+		}
+		return g.GroupState, members, g.ErrorCode.Err()
+	}
+	return "", nil, &Violation{"DescribeGroups: no answer for the group"}
+}
+
+// ProduceAgain sends a batch of an idempotent producer again as it was, over whatever connection there is. The offset is
+// that of the answer.
+func (c *Client) ProduceAgain(b *Batch) (int64, error) {
+	addr, err := c.find(b.Topic, b.Partition)
+	if err != nil {
+		return -1, err
+	}
+	m := wire.NewProduceRequest()
+	m.Acks, m.TimeoutMs = -1, int32(c.o.Timeout.Milliseconds()/2)
+	m.TopicData = []wire.ProduceRequestTopicProduceData{{Name: b.Topic, TopicId: c.topicID(b.Topic),
+		PartitionData: []wire.ProduceRequestPartitionProduceData{{Index: b.Partition, Records: b.bytes}}}}
+	answer, err := c.Do(addr, m)
+	if err != nil {
+		return -1, c.forget(b.Topic, b.Partition, err)
+	}
+	for _, t := range answer.(*wire.ProduceResponse).Responses {
+		for _, p := range t.PartitionResponses {
+			if p.ErrorCode != wire.ErrNone {
+				return -1, c.forget(b.Topic, b.Partition, p.ErrorCode)
+			}
+			return p.BaseOffset, nil
+		}
+	}
+	return -1, &Violation{"Produce: no answer for " + b.Topic}
+}
