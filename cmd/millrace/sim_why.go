@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -226,7 +227,7 @@ func simTell(in io.Reader, out io.Writer) error {
 	x := &trial.Teller{Looks: q.Looks}
 	r := trial.Run(q.Plan.Seed, trial.Options{Plan: q.Plan, Tale: x})
 	if r.Err != nil {
-		x.Tale.Failure = firstLine(r.Err.Error())
+		x.Tale.Failure, _, _ = strings.Cut(r.Err.Error(), "\n")
 		x.Tale.Detail = r.Err.Error()
 	}
 	return json.NewEncoder(out).Encode(x.Tale)

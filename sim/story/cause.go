@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,16 +15,23 @@ type subject struct {
 }
 
 var (
-	logPattern    = regexp.MustCompile(`^((?:seed \d+ failed: )?)([A-Za-z0-9._]+-\d+)(?:/[0-9A-Za-z_=-]+)?: `)
+	logPattern    = regexp.MustCompile(`^([A-Za-z0-9._]+-\d+)(?:/[0-9A-Za-z_=-]+)?: `)
 	offsetPattern = regexp.MustCompile(`(?:offsets?|record [^ ]+ is at offset|a batch \(offset|fetch at|ends? at|end) \(?(\d+)`)
 )
 
-// about finds the partition and the offset in a failure.
-func about(failure string) subject {
-	line := firstLine(failure)
+// about finds the partition and the offset in the failure.
+func (t *Tale) about() subject {
+	line := firstLine(t.Failure)
 	s := subject{offset: -1}
 	if m := logPattern.FindStringSubmatch(line); m != nil {
-		s.log = m[2]
+		s.log = m[1]
+	} else {
+		for _, e := range t.Events {
+			if e.Log != "" && strings.Contains(line+" ", e.Log+" ") || e.Log != "" && strings.ContainsAny(after(line, e.Log), ",:") {
+				s.log = e.Log
+				break
+			}
+		}
 	}
 	if m := offsetPattern.FindStringSubmatch(line); m != nil {
 		s.offset, _ = strconv.ParseInt(m[1], 10, 64)
@@ -31,10 +39,16 @@ func about(failure string) subject {
 	return s
 }
 
+// after is the character behind a word in a text.
+func after(text, word string) string {
+	_, rest, _ := strings.Cut(text, word)
+	return rest[:min(1, len(rest))]
+}
+
 // Moments are times at which it is worth to look at the replicas for a story of the tale's failure: whenever something
 // could have changed what they hold, from the acknowledgement of the record that it is about on. There are at most n.
 func (t *Tale) Moments(n int) []time.Duration {
-	s := about(t.Failure)
+	s := t.about()
 	var all []time.Duration
 	from := t.witness(s)
 	for _, e := range t.Events {
@@ -84,7 +98,7 @@ type turn struct {
 
 // lost finds the turn of a loss; nil when the looks do not show one.
 func (t *Tale) lost() *turn {
-	s := about(t.Failure)
+	s := t.about()
 	w := t.witness(s)
 	if w == nil {
 		return nil

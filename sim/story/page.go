@@ -70,7 +70,7 @@ type page struct {
 
 // Page writes the story.
 func Page(w io.Writer, t *Tale, v *Verdict) error {
-	p := &page{t: t, v: v, w: w, log: about(t.Failure).log}
+	p := &page{t: t, v: v, w: w, log: t.about().log}
 	p.wrong()
 	p.world()
 	p.faults()
@@ -181,7 +181,7 @@ func (p *page) moment() {
 	if x == nil {
 		return
 	}
-	s := about(p.t.Failure)
+	s := p.t.about()
 	p.line("  %s offset %d was promised or shown at%s.", p.log, s.offset, at(x.witness.At))
 	if x.before == nil {
 		p.line("  The first bad event: at that moment %s of %d replicas held it durably%s.", count(len(x.has)), x.replicas, names(x.has))
@@ -261,7 +261,7 @@ func (p *page) replicas() {
 func (p *page) course() {
 	p.line("\nTHE COURSE OF IT")
 	from := time.Duration(0)
-	s := about(p.t.Failure)
+	s := p.t.about()
 	if w := p.t.witness(s); w != nil {
 		from = w.At
 	} else if f, _, ok := p.v.Decided(); ok {
