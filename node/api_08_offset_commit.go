@@ -67,6 +67,9 @@ func (b *Broker) offsetCommit(c *call, q *wire.OffsetCommitRequest) wire.Message
 	for i, t := range groupWrite[*group.OffsetCommitResponse](c, q.GroupId, r).Topics {
 		answer := &a.Topics[known[i]]
 		for _, p := range t.Partitions {
+			if p.Error == wire.ErrNone {
+				b.groups.commits.Add(1)
+			}
 			answer.Partitions = append(answer.Partitions, wire.OffsetCommitResponsePartition{
 				PartitionIndex: p.Partition, ErrorCode: p.Error,
 			})

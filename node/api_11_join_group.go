@@ -27,6 +27,7 @@ func (b *Broker) joinGroup(c *call, q *wire.JoinGroupRequest) wire.Message {
 		RebalanceTimeout:  time.Duration(q.RebalanceTimeoutMs) * time.Millisecond,
 		RequireMemberID:   c.Version >= 4,
 		CanSkipAssignment: c.Version >= 9,
+		Reason:            orEmpty(q.Reason),
 	}
 	for _, p := range q.Protocols {
 		r.Protocols = append(r.Protocols, group.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)})

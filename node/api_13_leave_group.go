@@ -15,7 +15,8 @@ func (b *Broker) leaveGroup(c *call, q *wire.LeaveGroupRequest) wire.Message {
 		r.Members = []group.LeavingMember{{MemberID: q.MemberId}}
 	}
 	for _, m := range q.Members {
-		r.Members = append(r.Members, group.LeavingMember{MemberID: m.MemberId, InstanceID: orEmpty(m.GroupInstanceId)})
+		r.Members = append(r.Members, group.LeavingMember{MemberID: m.MemberId, InstanceID: orEmpty(m.GroupInstanceId),
+			Reason: orEmpty(m.Reason)})
 	}
 	left := groupAnswer[*group.LeaveResponse](c, q.GroupId, r)
 	a := wire.NewLeaveGroupResponse()

@@ -8,7 +8,8 @@ import (
 // describeGroups tells about groups and their members.
 //
 // Versions: 3 may ask for the allowed operations; 4 tells instance ids; 5 has tagged fields; 6 answers GROUP_ID_NOT_FOUND
-// for a group that does not exist, which before is a group in state Dead.
+// for a group that does not exist, which before is a group in state Dead. From 5 on a tagged field may ask for more than
+// Kafka tells (groups_told.go).
 func (b *Broker) describeGroups(c *call, q *wire.DescribeGroupsRequest) wire.Message {
 	requests := make([]group.Request, len(q.Groups))
 	for i, id := range q.Groups {
@@ -17,7 +18,11 @@ func (b *Broker) describeGroups(c *call, q *wire.DescribeGroupsRequest) wire.Mes
 	a := wire.NewDescribeGroupsResponse()
 	for _, described := range c.readGroups(q.Groups, requests, c.groupDeadline()) {
 		d := described.(*group.DescribeResponse)
-		a.Groups = append(a.Groups, describedGroup(&d.Groups[0], q.IncludeAuthorizedOperations))
+		g := describedGroup(&d.Groups[0], q.IncludeAuthorizedOperations)
+		if q.MillraceTell {
+			g.MillraceTold = c.tell(g.GroupId)
+		}
+		a.Groups = append(a.Groups, g)
 	}
 	return a
 }

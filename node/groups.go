@@ -21,6 +21,13 @@ type groups struct {
 	watchers *host.Watchers
 	stopping *host.Future[struct{}]
 	ended    *host.Future[struct{}]
+	// report is what was last measured of all groups that are coordinated here.
+	report *host.Snapshot[groupReport]
+	// metered is set when the task that measures has ended.
+	metered *host.Future[struct{}]
+	// rebalances counts those of classic groups and of consumer groups that began, commits the offsets that were committed.
+	rebalances [2]*host.Counter
+	commits    *host.Counter
 }
 
 // coordinators are the partitions of one offsets topic, by number; none as long as there is no topic. Their number does
@@ -53,8 +60,18 @@ func startGroups(b *Broker) *groups {
 		watchers: host.NewWatchers(tasks),
 		stopping: host.NewFuture[struct{}](tasks),
 		ended:    host.NewFuture[struct{}](tasks),
+		report:   host.NewSnapshot(tasks, &groupReport{}),
+		metered:  host.NewFuture[struct{}](tasks),
+		commits:  host.NewCounter(tasks),
+	}
+	for i := range g.rebalances {
+		g.rebalances[i] = host.NewCounter(tasks)
 	}
 	tasks.Go("node.groups", g.run)
+	tasks.Go("node.group-lag", func() {
+		defer g.metered.Set(struct{}{})
+		(&lagMeter{broker: b}).run(g)
+	})
 	return g
 }
 
@@ -137,6 +154,17 @@ func (g *groups) awaitStart(c *call, topic catalog.ID, deadline host.Instant) bo
 func (g *groups) stop() {
 	g.stopping.Set(struct{}{})
 	g.ended.Get()
+	g.metered.Get()
+}
+
+// began counts a rebalance and says why it began.
+func (g *groups) began(e group.Begun) {
+	of := g.rebalances[0]
+	if e.Type == "consumer" {
+		of = g.rebalances[1]
+	}
+	of.Add(1)
+	g.broker.host.Log.Info("a group rebalances", "group", e.GroupID, "type", e.Type, "epoch", e.Epoch, "reason", e.Reason)
 }
 
 // partitions is how many partitions the groups are spread over; 0 as long as there is no topic for them.

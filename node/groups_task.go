@@ -183,6 +183,9 @@ func (t *groupTask) handle(out group.Output) {
 			call.answer.Set(r.Response)
 		}
 	}
+	for _, e := range out.Begun {
+		t.broker.groups.began(e)
+	}
 	for _, a := range out.Appends {
 		open := groupAppend{token: a.Token}
 		info, err := encodeGroupBatch(a.Records, t.broker.host.Clock.Wall().UnixMilli(), t.maxBytes)

@@ -2,6 +2,7 @@
 //
 //	millrace start               run a broker
 //	millrace topic …             create, list, describe and delete topics
+//	millrace group …             list, describe, explain and delete groups, move their offsets
 //	millrace produce TOPIC       write records, one a line
 //	millrace consume TOPIC       read records
 //	millrace sim                 run the broker in the simulated world

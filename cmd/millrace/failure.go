@@ -119,6 +119,12 @@ func explainCode(err error, code *kerr.Error) *failure {
 	if errors.As(err, &on) {
 		topic = " " + on.topic
 	}
+	var of onGroup
+	if errors.As(err, &of) {
+		if f := explainGroup(of.group, code); f != nil {
+			return f
+		}
+	}
 	switch {
 	case errors.Is(code, kerr.UnknownTopicOrPartition), errors.Is(code, kerr.UnknownTopicID):
 		f.exit = exitNotFound
@@ -134,8 +140,6 @@ func explainCode(err error, code *kerr.Error) *failure {
 	case errors.Is(code, kerr.MessageTooLarge), errors.Is(code, kerr.RecordListTooLarge):
 		f.message = "a record is larger than the topic" + topic + " takes"
 		f.hint = "the limit is the topic's max.message.bytes"
-	case errors.Is(code, kerr.GroupIDNotFound):
-		f.exit, f.message = exitNotFound, "the group does not exist"
 	case errors.Is(code, kerr.RequestTimedOut):
 		f.exit = exitTimeout
 		f.message = "the broker could not finish in the time that the request gave it"

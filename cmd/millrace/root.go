@@ -60,6 +60,7 @@ func (s *session) rootCommand() *cobra.Command {
 	root.AddCommand(
 		s.startCommand(),
 		s.topicCommand(),
+		s.groupCommand(),
 		s.clusterCommand(),
 		s.produceCommand(),
 		s.consumeCommand(),

@@ -13,7 +13,7 @@
 //   - table.gen.go: keys, names, version ranges and constructors.
 //
 // The files of this command, in the order a reader needs them: schema.go (the
-// JSON as it is), model.go (messages with Go names and version ranges
+// JSON as it is), extend.go (the fields that Millrace adds), model.go (messages with Go names and version ranges
 // resolved), structs.go, decode.go, encode.go and table.go (text), main.go.
 //
 // Usage:

@@ -78,7 +78,7 @@ func (f *field) changed() string {
 	switch {
 	case f.taggedPointer():
 		return "true" // absent does not say null
-	case f.array && f.nullable.empty():
+	case (f.array || f.base == "bytes") && f.nullable.empty():
 		return fmt.Sprintf("len(%s) > 0", name)
 	case !f.nullable.empty():
 		return name + " != nil"

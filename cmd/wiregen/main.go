@@ -51,6 +51,9 @@ func run(jars, out string) error {
 	if err != nil {
 		return err
 	}
+	if err := extend(schemas); err != nil {
+		return err
+	}
 	apis, err := brokerAPIs(schemas)
 	if err != nil {
 		return err

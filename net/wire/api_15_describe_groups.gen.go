@@ -8,6 +8,7 @@ import "math"
 type DescribeGroupsRequest struct {
 	Groups                      []string
 	IncludeAuthorizedOperations bool // versions 3+
+	MillraceTell                bool // versions 5+, tag 19794
 }
 
 // NewDescribeGroupsRequest returns one with the schema's defaults.
@@ -34,7 +35,15 @@ func (m *DescribeGroupsRequest) Decode(r *Reader, version int16) {
 		m.IncludeAuthorizedOperations = r.Bool()
 	}
 	if version >= 5 {
-		r.skipTagged()
+		for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+			switch tag, outer := r.beginTagged(); {
+			case tag == 19794:
+				m.MillraceTell = r.Bool()
+				r.endTagged(outer)
+			default:
+				r.skipToEnd(outer)
+			}
+		}
 	}
 }
 
@@ -46,7 +55,16 @@ func (m *DescribeGroupsRequest) Encode(w *Writer, version int16) {
 		w.Bool(m.IncludeAuthorizedOperations)
 	}
 	if version >= 5 {
-		w.noTagged()
+		n := 0
+		if m.MillraceTell {
+			n++
+		}
+		w.taggedCount(n)
+		if m.MillraceTell {
+			at := w.beginTagged(19794)
+			w.Bool(m.MillraceTell)
+			w.endTagged(at)
+		}
 	}
 }
 
@@ -105,7 +123,8 @@ type DescribeGroupsResponseDescribedGroup struct {
 	ProtocolType         string
 	ProtocolData         string
 	Members              []DescribeGroupsResponseDescribedGroupMember
-	AuthorizedOperations int32 // versions 3+
+	AuthorizedOperations int32  // versions 3+
+	MillraceTold         []byte // versions 5+, tag 19794
 }
 
 // NewDescribeGroupsResponseDescribedGroup returns one with the schema's defaults.
@@ -133,7 +152,15 @@ func (m *DescribeGroupsResponseDescribedGroup) decode(r *Reader, version int16) 
 		m.AuthorizedOperations = r.Int32()
 	}
 	if version >= 5 {
-		r.skipTagged()
+		for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+			switch tag, outer := r.beginTagged(); {
+			case tag == 19794:
+				m.MillraceTold = r.Bytes(false)
+				r.endTagged(outer)
+			default:
+				r.skipToEnd(outer)
+			}
+		}
 	}
 }
 
@@ -151,7 +178,16 @@ func (m *DescribeGroupsResponseDescribedGroup) encode(w *Writer, version int16) 
 		w.Int32(m.AuthorizedOperations)
 	}
 	if version >= 5 {
-		w.noTagged()
+		n := 0
+		if len(m.MillraceTold) > 0 {
+			n++
+		}
+		w.taggedCount(n)
+		if len(m.MillraceTold) > 0 {
+			at := w.beginTagged(19794)
+			w.Bytes(m.MillraceTold, false)
+			w.endTagged(at)
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func (c *Coordinator) leaveConsumerGroup(g *consumerGroup, r *LeaveRequest) (out
 		}
 		out.Members = append(out.Members, LeftMember{MemberID: l.MemberID, InstanceID: l.InstanceID, Error: code})
 	}
-	return c.fence(g, leaving, out)
+	return c.fence(g, leaving, out, " left")
 }
 
 // canDowngradeReplacing says whether the group becomes a classic one when this member, which is the last one that speaks
@@ -259,7 +259,7 @@ func (h *heartbeat) downgradeReplacing(r *JoinRequest, m *consumerMember) (outco
 	return w.encoded(outcome{reply: reply, accepted: func() {
 		c.becomeClassic(h.g, classic)
 		if stale {
-			c.prepareRebalance(classic)
+			c.prepareRebalance(classic, "the last member of the consumer protocol speaks the classic one now: the group is a classic one")
 		}
 	}})
 }

@@ -113,6 +113,8 @@ type heartbeat struct {
 	checked    bool     // the metadata's hash is up to date
 	resolves   bool     // regular expressions have to be looked at
 	reconcile  bool     // the member's assignment has changed
+	bumped     int32    // the new group epoch, 0 when it is the old one
+	cause      string   // why there is a new one
 }
 
 // open finds the group, or makes it: of nothing, or of a classic one.
@@ -246,6 +248,9 @@ func (h *heartbeat) checkEpoch(m *consumerMember, epoch int32) *refusal {
 // accept does what goes with the records when they are in force.
 func (h *heartbeat) accept(m *consumerMember) {
 	c, g := h.c, h.c.consumers[h.g.id]
+	if h.bumped > 0 {
+		c.because(h.g.id, typeConsumer, h.bumped, h.cause)
+	}
 	if h.upgraded != nil {
 		c.endClassic(h.upgraded, wire.ErrRebalanceInProgress)
 		c.sessions(g)

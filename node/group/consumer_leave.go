@@ -29,7 +29,7 @@ func (c *Coordinator) consumerLeave(r *ConsumerHeartbeatRequest) (outcome, *refu
 	}
 	reply := &ConsumerHeartbeatResponse{MemberID: r.MemberID, MemberEpoch: r.MemberEpoch}
 	if r.InstanceID == nil || r.MemberEpoch != awayEpoch {
-		return c.fence(g, []*consumerMember{m}, reply)
+		return c.fence(g, []*consumerMember{m}, reply, " left")
 	}
 	// It keeps its place, until its session ends. What it was about to give back is free.
 	w := &writer{}
@@ -39,14 +39,18 @@ func (c *Coordinator) consumerLeave(r *ConsumerHeartbeatRequest) (outcome, *refu
 	return w.encoded(outcome{reply: reply})
 }
 
-// fence takes members out of the group, which begins a new epoch. If all that remain speak the classic protocol, the group
+// fence takes members out of the group, which begins a new epoch; why completes a sentence about the first of them. If all that remain speak the classic protocol, the group
 // becomes a classic one.
-func (c *Coordinator) fence(g *consumerGroup, members []*consumerMember, reply Response) (outcome, *refusal) {
+func (c *Coordinator) fence(g *consumerGroup, members []*consumerMember, reply Response, why string) (outcome, *refusal) {
 	if len(members) == 0 {
 		return outcome{reply: reply}, nil
 	}
 	if c.canDowngrade(g, members) {
 		return c.downgrade(g, members, reply)
+	}
+	cause := members[0].called() + why
+	if n := len(members) - 1; n > 0 {
+		cause += fmt.Sprintf(", and so did %d more", n)
 	}
 	w := &writer{}
 	after := g.clone()
@@ -62,6 +66,7 @@ func (c *Coordinator) fence(g *consumerGroup, members []*consumerMember, reply R
 	}
 	w.group(g.id, g.epoch+1, metadataHash(c.cluster, after.subscribedWith(nil, nil)))
 	return w.encoded(outcome{reply: reply, accepted: func() {
+		c.because(g.id, typeConsumer, g.epoch, cause)
 		for _, m := range members {
 			c.cancelConsumer(g.id, m.id)
 		}
@@ -88,7 +93,24 @@ func (c *Coordinator) fenceConsumer(r *fenceMember) (outcome, *refusal) {
 	if m == nil || r.key.kind == timerRebalance && m.state != memberUnrevoked {
 		return outcome{}, nil
 	}
-	return c.fence(g, []*consumerMember{m}, nil)
+	return c.fence(g, []*consumerMember{m}, nil, c.lateness(r.key, m))
+}
+
+// lateness says what a member's time was for that is over.
+func (c *Coordinator) lateness(key timerKey, m *consumerMember) string {
+	switch key.kind {
+	case timerRebalance:
+		return fmt.Sprintf(" did not give partitions back within its rebalance timeout of %v", milliseconds(m.rebalanceTimeout))
+	case timerConsumerJoin:
+		return fmt.Sprintf(" did not join again within its rebalance timeout of %v", milliseconds(m.rebalanceTimeout))
+	case timerConsumerSync:
+		return " did not ask in time what to read"
+	}
+	d := c.consumerTimeout(key.group, sessionTimeout)
+	if m.classic != nil {
+		d = milliseconds(m.classic.sessionTimeout)
+	}
+	return fmt.Sprintf(" was silent for its session timeout of %v", d)
 }
 
 // removeGroup is the operation that deletes a group without members.

@@ -132,10 +132,15 @@ func (c *Coordinator) resolve(r *resolvePatterns) (outcome, *refusal) {
 		w.pattern(g.id, text, resolved)
 	}
 	hash := metadataHash(c.cluster, after.subscribedWith(nil, nil))
-	if changed || hash != g.metadataHash {
+	begins := changed || hash != g.metadataHash
+	if begins {
 		w.group(g.id, g.epoch+1, hash)
 	}
+	epoch := g.epoch + 1
 	return w.encoded(outcome{accepted: func() {
+		if begins {
+			c.because(r.groupID, typeConsumer, epoch, "a regular expression that it subscribes with matches other topics")
+		}
 		if g := c.consumers[r.groupID]; g != nil {
 			g.checked = c.cluster
 		}

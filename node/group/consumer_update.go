@@ -22,6 +22,10 @@ func (h *heartbeat) update(member, updated *consumerMember) (*consumerMember, *r
 		return nil, refused
 	}
 	bump := resubscribed || pattern == patternResolved || h.classic && pattern != patternSame
+	h.cause = updated.called() + " subscribes otherwise"
+	if g.members[member.id] == nil {
+		h.cause = updated.called() + " joined"
+	}
 	resubscribed = resubscribed || pattern != patternSame
 	epoch := g.epoch
 	if bump || g.checked != h.c.cluster {
@@ -60,7 +64,11 @@ func (h *heartbeat) updateEpoch(member, updated *consumerMember, bump bool) int3
 	hash := metadataHash(h.c.cluster, h.g.subscribedWith(member, updated))
 	epoch := h.g.epoch
 	if bump || hash != h.g.metadataHash {
+		if !bump {
+			h.cause = "topics that it subscribes to have changed"
+		}
 		epoch++
+		h.bumped = epoch
 		h.group(h.g.id, epoch, hash)
 	}
 	if h.g.legacy {

@@ -24,6 +24,8 @@ type Coordinator struct {
 	topicsVersion int64
 	timers        timers
 	inFlight      inFlight
+	memories      map[string]*memory // see story.go
+	electedMillis int64
 
 	// Of the call under way.
 	now Now
@@ -42,6 +44,7 @@ func New(config Config, random host.Random) *Coordinator {
 		cluster:   noCluster{},
 		timers:    newTimers(),
 		inFlight:  newInFlight(),
+		memories:  map[string]*memory{},
 	}
 }
 
@@ -75,7 +78,7 @@ func (c *Coordinator) Elect(now Now) Output {
 			a.failed(wire.ErrNotCoordinator)
 		}
 	}
-	c.elected = true
+	c.elected, c.electedMillis = true, now.WallMillis
 	c.load()
 	c.timers.schedule(timerKey{kind: timerCleanup}, now.Instant.Add(c.config.OffsetsRetentionInterval))
 	return c.end()
@@ -98,7 +101,7 @@ func (c *Coordinator) Resign(now Now) Output {
 		}
 	}
 	c.groups, c.consumers, c.lanes = map[string]*classic{}, map[string]*consumerGroup{}, map[string]*lane{}
-	c.timers = newTimers()
+	c.timers, c.memories = newTimers(), map[string]*memory{}
 	for _, w := range c.inFlight.takeWaiting() {
 		c.reply(w.tag, ErrorResponse(w.request, wire.ErrNotCoordinator))
 	}
@@ -147,6 +150,10 @@ func (c *Coordinator) Step(now Now, in Input) Output {
 		c.reply(in.Tag, c.describe(r))
 	case *ListRequest:
 		c.reply(in.Tag, c.list(r))
+	case *StoryRequest:
+		c.reply(in.Tag, c.story(r))
+	case *ObserveRequest:
+		c.reply(in.Tag, c.observe(r))
 	case *DeleteRequest:
 		c.deleteGroups(in.Tag, r)
 	default:

@@ -28,6 +28,7 @@ func (c *Coordinator) cleanup() {
 		}
 	}
 	b.flush()
+	c.forgetMemories()
 }
 
 // cleanupConsumers does so for groups of the consumer protocol. One that is empty goes when it has no offsets any more.

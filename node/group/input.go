@@ -43,6 +43,8 @@ type Append struct {
 type Output struct {
 	Appends []Append
 	Replies []Reply
+	// Begun are the rebalances that the call began.
+	Begun []Begun
 }
 
 // ErrorResponse returns the response to r that says only this error, in the place where Kafka puts it. The coordinator
@@ -79,6 +81,10 @@ func ErrorResponse(r Request, code ErrorCode) Response {
 		return out
 	case *TopicsDeletedRequest:
 		return &TopicsDeletedResponse{Error: code}
+	case *StoryRequest:
+		return &StoryResponse{Error: code}
+	case *ObserveRequest:
+		return &ObserveResponse{Error: code}
 	case *ConsumerHeartbeatRequest:
 		return &ConsumerHeartbeatResponse{Error: code}
 	case *ConsumerDescribeRequest:

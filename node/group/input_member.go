@@ -27,6 +27,8 @@ type JoinRequest struct {
 	RequireMemberID bool
 	// CanSkipAssignment is set from version 9 on: a static leader that comes back may be told to skip assigning.
 	CanSkipAssignment bool
+	// Reason is what the client says about why it joins, from version 8 on.
+	Reason string
 }
 
 // JoinResponse answers when the next generation is formed. On an error Generation is -1.
@@ -96,6 +98,8 @@ type LeaveRequest struct {
 type LeavingMember struct {
 	MemberID   string
 	InstanceID string // empty: none
+	// Reason is what the client says about why it leaves, from version 5 on.
+	Reason string
 }
 
 // LeaveResponse has an error of the whole request, or one per member in the order of the request.

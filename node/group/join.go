@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 
 	"millrace/net/wire"
 )
@@ -156,10 +157,26 @@ func (c *Coordinator) joinKnown(tag uint64, r *JoinRequest, g *classic, protocol
 		c.reply(tag, ErrorResponse(r, wire.ErrUnknownMemberId))
 	default:
 		// It offers something else, or it leads and wants to assign anew, for reasons that it alone sees.
+		cause := ""
+		if g.state != preparingRebalance { // then it comes as it should
+			cause = rejoins(g, m, same, r.Reason)
+		}
 		c.updateMember(g, m, r, protocols)
 		c.awaitJoin(g, m, tag)
-		c.rebalanceOrComplete(g)
+		c.rebalanceOrComplete(g, cause)
 	}
+}
+
+// rejoins says why a member joins again of its own accord.
+func rejoins(g *classic, m *member, same bool, said string) string {
+	what := " subscribes otherwise"
+	if same {
+		what = " wants to assign anew"
+		if g.leader == m.id {
+			what = ", the leader," + what
+		}
+	}
+	return saying(m.called()+what, said)
 }
 
 // addMember takes in a new member, which then waits for the next generation.
@@ -179,7 +196,7 @@ func (c *Coordinator) addMember(tag uint64, r *JoinRequest, g *classic, id strin
 	g.add(m, r.ProtocolType)
 	c.awaitJoin(g, m, tag)
 	c.timers.schedule(memberTimer(g, m.id), c.now.Instant.Add(c.config.NewMemberJoinTimeout))
-	c.rebalanceOrComplete(g)
+	c.rebalanceOrComplete(g, saying(m.called()+" joined", r.Reason))
 }
 
 func (c *Coordinator) updateMember(g *classic, m *member, r *JoinRequest, protocols []Protocol) {
@@ -254,10 +271,12 @@ func (c *Coordinator) expireMember(g *classic, id string) {
 		return
 	}
 	c.removeMember(g, m, wire.ErrUnknownMemberId)
+	cause := fmt.Sprintf("%s was silent for its session timeout of %v", m.called(), m.sessionTimeout)
 	switch g.state {
 	case stable, completingRebalance:
-		c.rebalanceOrComplete(g)
+		c.rebalanceOrComplete(g, cause)
 	case preparingRebalance:
+		c.because(g.id, typeClassic, g.generation+1, cause)
 		c.maybeCompleteGathering(g)
 	}
 }
@@ -293,6 +312,7 @@ func (c *Coordinator) forgetUnused(g *classic) {
 	if c.groups[g.id] == g && g.state == empty && g.generation == 0 && len(g.pending) == 0 &&
 		!c.inFlight.touches(g.id) && !c.image.knows(g.id) {
 		delete(c.groups, g.id)
+		delete(c.memories, g.id)
 	}
 }
 

@@ -68,6 +68,6 @@ func (c *Coordinator) loadGroup(g *classic, value []byte) {
 	}
 	g.readTopics()
 	if len(g.members) > c.config.MaxSize {
-		c.prepareRebalance(g)
+		c.prepareRebalance(g, "it has more members than group.max.size allows")
 	}
 }

@@ -169,7 +169,7 @@ func (c *Coordinator) downgrade(g *consumerGroup, leaving []*consumerMember, rep
 	w.records = append(w.records, record)
 	return w.encoded(outcome{reply: reply, accepted: func() {
 		c.becomeClassic(g, classic)
-		c.prepareRebalance(classic)
+		c.prepareRebalance(classic, "the last member of the consumer protocol has gone: the group is a classic one")
 	}})
 }
 

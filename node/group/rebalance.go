@@ -6,13 +6,17 @@ import (
 	"millrace/net/wire"
 )
 
-// rebalanceOrComplete starts a rebalance if none gathers members; if one does, it may be complete now.
-func (c *Coordinator) rebalanceOrComplete(g *classic) {
-	if g.state == preparingRebalance {
-		c.maybeCompleteJoin(g)
+// rebalanceOrComplete starts a rebalance if none gathers members; if one does, it may be complete now. cause says why, empty
+// when somebody comes that the rebalance waits for.
+func (c *Coordinator) rebalanceOrComplete(g *classic, cause string) {
+	if g.state != preparingRebalance {
+		c.prepareRebalance(g, cause)
 		return
 	}
-	c.prepareRebalance(g)
+	if cause != "" {
+		c.because(g.id, typeClassic, g.generation+1, cause)
+	}
+	c.maybeCompleteJoin(g)
 }
 
 // maybeCompleteJoin ends the join phase when everybody is there. An initial rebalance waits for its delay in any case.
@@ -30,8 +34,11 @@ func (c *Coordinator) maybeCompleteGathering(g *classic) {
 	}
 }
 
-// prepareRebalance starts to gather members for the next generation.
-func (c *Coordinator) prepareRebalance(g *classic) {
+// prepareRebalance starts to gather members for the next generation. cause says why; empty when that is noted already.
+func (c *Coordinator) prepareRebalance(g *classic, cause string) {
+	if cause != "" {
+		c.because(g.id, typeClassic, g.generation+1, cause)
+	}
 	if g.state == completingRebalance {
 		c.dropAssignments(g, wire.ErrRebalanceInProgress)
 	}
@@ -76,6 +83,7 @@ func (c *Coordinator) completeJoin(g *classic) {
 	c.timers.cancel(timerKey{kind: timerInitialJoin, group: g.id})
 	for _, m := range g.absent() {
 		c.removeMember(g, m, wire.ErrUnknownMemberId)
+		c.because(g.id, typeClassic, g.generation+1, m.called()+" did not join again in time")
 	}
 	if len(g.members) == 0 {
 		c.becomeEmpty(g)
@@ -139,6 +147,7 @@ func (c *Coordinator) expireSync(g *classic) {
 	}
 	for _, m := range late {
 		c.removeMember(g, m, wire.ErrUnknownMemberId)
+		c.because(g.id, typeClassic, g.generation+1, m.called()+" did not ask in time what to read")
 	}
-	c.prepareRebalance(g)
+	c.prepareRebalance(g, "")
 }

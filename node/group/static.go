@@ -16,10 +16,10 @@ func (c *Coordinator) replaceStatic(tag uint64, r *JoinRequest, g *classic, m *m
 	c.session(g, m)
 	switch {
 	case g.state == completingRebalance:
-		c.prepareRebalance(g)
+		c.prepareRebalance(g, saying(m.called()+" came back", r.Reason))
 		return
 	case g.state == stable && g.choose() != g.protocolName:
-		c.rebalanceOrComplete(g)
+		c.rebalanceOrComplete(g, saying(m.called()+" came back with other assignors", r.Reason))
 		return
 	case g.state != stable:
 		c.maybeCompleteJoin(g)
@@ -32,7 +32,7 @@ func (c *Coordinator) replaceStatic(tag uint64, r *JoinRequest, g *classic, m *m
 		case m.joinTag != tag || g.state != stable:
 			return // answered meanwhile, or a rebalance will answer and store
 		case !alone:
-			c.prepareRebalance(g) // which answers and stores
+			c.prepareRebalance(g, m.called()+" came back") // which answers and stores
 			return
 		}
 		c.answerJoin(g, m, &JoinResponse{Error: code, Generation: g.generation, Leader: leaderBefore,

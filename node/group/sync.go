@@ -2,6 +2,7 @@ package group
 
 import (
 	"bytes"
+	"fmt"
 
 	"millrace/net/wire"
 )
@@ -67,7 +68,7 @@ func (c *Coordinator) storeAssignment(g *classic, r *SyncRequest) {
 	failed := func(code ErrorCode) {
 		if current() {
 			c.dropAssignments(g, code)
-			c.prepareRebalance(g)
+			c.prepareRebalance(g, fmt.Sprintf("what the leader assigned could not be stored: %v", code))
 		}
 	}
 	record, err := g.record(func(m *member) []byte { return assigned[m.id] })

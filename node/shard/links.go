@@ -21,6 +21,7 @@ const (
 	callTransfer  = 3 // a shard to be handed to the node that asks
 	callQuorum    = 4 // what the catalog's leader knows of its replicas
 	callAdopted   = 5 // whether the partitions of a topic are there: see await.go
+	callPositions = 6 // where partitions start and end: see positions.go
 	callFill      = 32
 	callFillEnd   = 40
 )
@@ -113,6 +114,9 @@ func (h handler) Serve(from int32, kind uint8, request []byte) ([]host.Part, fun
 		return h.set.serveFill(kind, request)
 	case kind == callAdopted:
 		answer, err := h.set.serveAdopted(request)
+		return []host.Part{{Bytes: answer}}, nil, err
+	case kind == callPositions:
+		answer, err := h.set.servePositions(request)
 		return []host.Part{{Bytes: answer}}, nil, err
 	case kind == callTransfer:
 		return nil, nil, h.set.serveTransfer(request)

@@ -1,0 +1,230 @@
+package node
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"millrace/net/wire"
+	"millrace/node/catalog"
+	"millrace/node/group"
+	"millrace/node/host"
+	"millrace/node/shard"
+)
+
+// The lag of groups: how far what they have committed is behind the ends of the partitions, in records and in seconds. A
+// task measures it now and then, for the groups that this node coordinates; commits cost nothing more. Ends of partitions
+// that are led elsewhere are asked for, all of a node in one call (shard.Set.Positions).
+
+const (
+	// lagInterval is how often it is measured.
+	lagInterval = 10 * time.Second
+	// lagPatience bounds how long a round waits for other nodes.
+	lagPatience = 5 * time.Second
+	// lagOffsets bounds the committed offsets that are looked at in a round, lagTimes for how many of them the time of the
+	// first record behind is read anew, which may take a read from the disk each. What did not move is known from the last
+	// round; what found no place has its turn in the next one.
+	lagOffsets = 100_000
+	lagTimes   = 2_000
+)
+
+// groupReport is what a round of measuring found. It never changes.
+type groupReport struct {
+	counts []group.Counted
+	lags   []groupLag // by group, topic and partition
+	// omitted are committed offsets that were not looked at.
+	omitted int
+}
+
+// groupLag is how far a group is behind in a partition.
+type groupLag struct {
+	group.StoredOffset
+	// start and end are the partition's, -1 when they are not known.
+	start, end int64
+	// seconds is the age of the first record that is not committed: 0 when there is none, -1 when it is not known.
+	seconds float64
+}
+
+// lag is the number of offsets behind the committed one, -1 when it is not known.
+func (l *groupLag) lag() int64 {
+	if l.end < 0 {
+		return -1
+	}
+	return max(l.end-max(l.Offset, l.start), 0)
+}
+
+// lagMeter measures. It belongs to one task.
+type lagMeter struct {
+	broker *Broker
+	// times are those of records that were behind committed offsets in the last round; turn is where the next round begins to
+	// ask for times.
+	times map[lagPoint]int64
+	turn  int
+}
+
+// lagPoint is an offset of a partition.
+type lagPoint struct {
+	topic  catalog.ID
+	index  int32
+	offset int64
+}
+
+// run measures until the groups end.
+func (m *lagMeter) run(g *groups) {
+	b := m.broker
+	w := b.host.Tasks.NewWaiter()
+	g.stopping.Watch(w)
+	for next := b.host.Clock.Now().Add(lagInterval); ; next = b.host.Clock.Now().Add(lagInterval) {
+		for w.WaitUntil(next) {
+			if _, stop := g.stopping.Try(); stop {
+				return
+			}
+		}
+		g.report.Store(m.round(g, w))
+	}
+}
+
+// round asks the coordinators that lead here, and measures what their groups have committed.
+func (m *lagMeter) round(g *groups, w host.Waiter) *groupReport {
+	b := m.broker
+	now := g.current.Load()
+	var answers []*host.Future[group.Response]
+	for i, p := range now.partitions {
+		if _, code := b.cluster.Lookup(now.topic, int32(i)); code == wire.ErrNone {
+			answers = append(answers, g.put(p, &group.ObserveRequest{Most: lagOffsets}))
+		}
+	}
+	r := &groupReport{}
+	deadline := b.host.Clock.Now().Add(lagPatience)
+	counts := map[group.Counted]int{}
+	var offsets []group.StoredOffset
+	for _, f := range answers {
+		seen, ok := m.await(g, w, f, deadline)
+		if !ok || seen.Error != wire.ErrNone {
+			continue
+		}
+		for _, c := range seen.Counts {
+			counts[group.Counted{Type: c.Type, State: c.State}] += c.Groups
+		}
+		room := min(lagOffsets-len(offsets), len(seen.Offsets))
+		offsets = append(offsets, seen.Offsets[:room]...)
+		r.omitted += seen.Omitted + len(seen.Offsets) - room
+	}
+	for c, n := range counts { //door:ordered they are sorted below
+		c.Groups = n
+		r.counts = append(r.counts, c)
+	}
+	slices.SortFunc(r.counts, func(a, b group.Counted) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.State, b.State)) })
+	slices.SortStableFunc(offsets, func(a, b group.StoredOffset) int { return cmp.Compare(a.Group, b.Group) })
+	r.lags = m.measure(offsets, deadline)
+	return r
+}
+
+// await waits for a coordinator's answer, unless the groups end.
+func (m *lagMeter) await(g *groups, w host.Waiter, f *host.Future[group.Response], deadline host.Instant) (*group.ObserveResponse, bool) {
+	f.Watch(w)
+	for {
+		if v, ok := f.Try(); ok {
+			seen, ok := v.(*group.ObserveResponse)
+			return seen, ok
+		}
+		if _, stop := g.stopping.Try(); stop || !w.WaitUntil(deadline) {
+			return nil, false
+		}
+	}
+}
+
+// question is what a leader is asked, and for which of the offsets.
+type question struct {
+	node int32
+	ask  []shard.PositionQuery
+	of   []int
+}
+
+// questions sorts the offsets by who can tell about them. For a bounded number of those whose time is not known the time is
+// asked, beginning where the last round ended.
+func (m *lagMeter) questions(points []lagPoint, leaders []int32, known map[lagPoint]int64) []*question {
+	var all []*question
+	by := map[int32]*question{}
+	times := 0
+	from := 0
+	if len(points) > 0 {
+		from = m.turn % len(points)
+	}
+	for i := range points {
+		at := (from + i) % len(points)
+		node := leaders[at]
+		if node < 0 {
+			continue
+		}
+		if by[node] == nil {
+			by[node] = &question{node: node}
+			all = append(all, by[node])
+		}
+		q := shard.PositionQuery{Topic: points[at].topic, Index: points[at].index, Offset: -1}
+		if _, has := known[points[at]]; !has && times < lagTimes {
+			q.Offset = points[at].offset
+			if times++; times == lagTimes {
+				m.turn = at
+			}
+		}
+		by[node].ask, by[node].of = append(by[node].ask, q), append(by[node].of, at)
+	}
+	slices.SortFunc(all, func(a, b *question) int { return cmp.Compare(a.node, b.node) })
+	return all
+}
+
+// measure finds out how far the offsets are behind. The answers are in the order of the offsets; those of topics that no
+// longer exist are left out.
+func (m *lagMeter) measure(offsets []group.StoredOffset, deadline host.Instant) []groupLag {
+	b := m.broker
+	image := b.set.Catalog()
+	lags := make([]groupLag, 0, len(offsets))
+	points := make([]lagPoint, 0, len(offsets))
+	leaders := make([]int32, 0, len(offsets))
+	for _, o := range offsets {
+		t, ok := image.Topic(o.Topic)
+		if !ok || o.Partition < 0 || int(o.Partition) >= len(t.Partitions) {
+			continue
+		}
+		node, _, _, ok := b.cluster.PartitionLeader(t, int(o.Partition))
+		if !ok {
+			node = -1
+		}
+		lags = append(lags, groupLag{StoredOffset: o, start: -1, end: -1, seconds: -1})
+		points, leaders = append(points, lagPoint{t.ID, o.Partition, o.Offset}), append(leaders, node)
+	}
+	known := m.times
+	m.times = make(map[lagPoint]int64, len(known))
+	for _, q := range m.questions(points, leaders, known) {
+		answers, ok := b.set.Positions(q.node, q.ask, deadline)
+		if !ok {
+			continue
+		}
+		for i, at := range q.of {
+			answer := answers[i]
+			if time, has := known[points[at]]; has {
+				answer.Timestamp = time
+			}
+			lags[at].put(answer, b.host.Clock.Wall().UnixMilli())
+			if answer.Timestamp >= 0 {
+				m.times[points[at]] = answer.Timestamp
+			}
+		}
+	}
+	return lags
+}
+
+// put puts in what a leader has answered.
+func (l *groupLag) put(p shard.Position, wall int64) {
+	if !p.Known {
+		return
+	}
+	l.start, l.end = p.Start, p.End
+	switch {
+	case l.lag() == 0:
+		l.seconds = 0
+	case p.Timestamp >= 0:
+		l.seconds = float64(max(wall-p.Timestamp, 0)) / 1000
+	}
+}
