@@ -67,6 +67,7 @@ type known struct {
 	position *Position
 	topic    wire.UUID
 	offset   int64
+	epoch    int32 // of the leader, as it was said
 }
 
 // NewFetcher returns a fetcher that reads nothing yet.
@@ -194,7 +195,7 @@ func (f *Fetcher) request(addr string, s *fetchSession) *wire.FetchRequest {
 			continue
 		}
 		p.id = f.c.topicID(p.Topic)
-		now := known{p, p.id, p.Offset}
+		now := known{p, p.id, p.Offset, f.c.epoch(p.Topic, p.Partition)}
 		knows = append(knows, now)
 		if s.id != 0 && slices.Contains(s.knows, now) {
 			continue

@@ -56,6 +56,9 @@ func (m *Member) join() error {
 	q := wire.NewSyncGroupRequest()
 	q.GroupId, q.MemberId, q.GenerationId, q.GroupInstanceId = m.o.Group, m.ID, m.Generation, m.instance()
 	q.ProtocolType, q.ProtocolName = joined.ProtocolType, joined.ProtocolName
+	if q.ProtocolType == nil { // an old version of one request, and a new one of the other, which wants to know
+		q.ProtocolType = new("consumer")
+	}
 	if m.leads = joined.Leader == m.ID && !joined.SkipAssignment; m.leads {
 		if q.Assignments, err = m.assign(joined); err != nil {
 			return err

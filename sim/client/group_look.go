@@ -2,6 +2,14 @@ package client
 
 import "millrace/net/wire"
 
+// Least is the lowest version of an API that the client uses from now on.
+func (c *Client) Least(key, version int16) {
+	if c.least == nil {
+		c.least = make(map[int16]int16)
+	}
+	c.least[key] = version
+}
+
 // DescribeGroup is what a broker says of a group, of whichever protocol: its state and the ids of its members.
 func (c *Client) DescribeGroup(addr, group string) (state string, members []string, err error) {
 	q := wire.NewConsumerGroupDescribeRequest()
