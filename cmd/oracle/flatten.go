@@ -16,7 +16,16 @@ import (
 type field struct{ path, value string }
 
 // unordered are the lists whose order Kafka takes from a hash map, by API and path, with the field to sort them by.
-var unordered = map[string]string{}
+var unordered = map[string]string{
+	"Produce Responses":                    "Name TopicId",
+	"Produce Responses.PartitionResponses": "Index",
+	"ListOffsets Topics":                   "Name",
+	"ListOffsets Topics.Partitions":        "PartitionIndex",
+	"DeleteRecords Topics":                 "Name",
+	"DeleteRecords Topics.Partitions":      "PartitionIndex",
+	"Metadata Topics":                      "Name TopicId",
+	"DeleteTopics Responses":               "Name TopicId",
+}
 
 // keyed are the lists whose elements are told apart by a field instead of by their place, and whose order says nothing.
 var keyed = map[string]string{
@@ -78,9 +87,19 @@ func (n *names) number(v int64) string {
 
 var uuidText = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
+// timeText is what looks like a time in a message: milliseconds, at least of this century.
+var timeText = regexp.MustCompile(`-?[0-9]{13,}`)
+
 // text is a string of the answer with the ids in it called by their names.
 func (n *names) text(s string) string {
 	s = uuidText.ReplaceAllStringFunc(s, func(id string) string { return n.id("uuid", id) })
+	s = timeText.ReplaceAllStringFunc(s, func(digits string) string {
+		v, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || v-n.now > 2*nearby || n.now-v > 2*nearby {
+			return "<time>"
+		}
+		return "<about now>"
+	})
 	for key, name := range n.drawn {
 		if kind, value, _ := strings.Cut(key, " "); (kind == "member" || kind == "topic") && len(value) > 8 {
 			s = strings.ReplaceAll(s, value, name)
@@ -176,6 +195,8 @@ func (f *flattener) value(path, name string, v reflect.Value) {
 		f.add(path, f.text(name, v.String()))
 	case reflect.Bool:
 		f.add(path, strconv.FormatBool(v.Bool()))
+	case reflect.Uint16: // a port
+		f.add(path, f.number(name, int64(v.Uint())))
 	default:
 		f.add(path, f.number(name, v.Int()))
 	}

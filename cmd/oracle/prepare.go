@@ -89,6 +89,17 @@ func (s *subject) awaitGroup(ids []string) error {
 	return nil
 }
 
+// awaitProducerIDs waits until the broker has producer ids to give: Kafka answers the first who ask that it has none yet.
+func (s *subject) awaitProducerIDs() error {
+	return s.until(func() (bool, error) {
+		m, err := s.call(wire.NewInitProducerIdRequest(), 4)
+		if err != nil {
+			return false, err
+		}
+		return m.(*wire.InitProducerIdResponse).ErrorCode == wire.ErrNone, nil
+	})
+}
+
 // until tries again until it is so.
 func (s *subject) until(so func() (bool, error)) error {
 	deadline := time.Now().Add(patience)

@@ -25,7 +25,7 @@ type suite struct {
 // step is one line of a script.
 type step struct {
 	line string // as it stands, for messages
-	verb string // ask, send, take, raw, topic, group, sleep, close
+	verb string // ask, send, take, raw, topic, group, producers, sleep, close
 	args []string
 	conn string
 	key  int16
@@ -89,7 +89,7 @@ func parseStep(line string) (step, error) {
 	s := step{line: line, verb: "ask", conn: "main"}
 	first, rest, _ := strings.Cut(line, " ")
 	switch first {
-	case "topic", "group", "sleep", "close":
+	case "topic", "group", "producers", "sleep", "close":
 		s.verb, s.args = first, strings.Fields(rest)
 		return s, nil
 	case "raw":

@@ -78,6 +78,8 @@ func (s *subject) play(st *step) error {
 		return s.makeTopic(st.args)
 	case "group":
 		return s.awaitGroup(st.args)
+	case "producers":
+		return s.awaitProducerIDs()
 	case "sleep":
 		ms, err := strconv.Atoi(st.args[0])
 		time.Sleep(time.Duration(ms) * time.Millisecond)
@@ -151,6 +153,9 @@ func (s *subject) encode(st *step, version int16, correlation int32) ([]byte, er
 	m := wire.NewRequest(st.key)
 	if err := s.vars.fill(reflect.ValueOf(m).Elem(), st.body); err != nil {
 		return nil, err
+	}
+	if t := reflect.ValueOf(m).Elem().FieldByName("TimeoutMs"); t.IsValid() && st.body.(object).get("TimeoutMs") == nil {
+		t.SetInt(10_000) // the protocol's default is often no time at all, with which Kafka does nothing
 	}
 	return encodeRequest(m, version, correlation)
 }
