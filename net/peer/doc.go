@@ -73,6 +73,8 @@
 //	     4  verdict  listener → dialler  HMAC(secret, "millrace peer listener\0" + opening + reply), 32 bytes
 //	     5  refusal  either side         text; the connection ends
 //	     6  begin    dialler → listener  nothing; frames follow
+//	     7  old copy either side         HMAC(secret, "millrace peer old copy\0" + opening + reply), 32 bytes, and text: a
+//	                                     refusal that makes its reader stop, so that it must come from a node of the cluster
 //
 // The HMACs are over whole messages, from the magic on. A greeting:
 //

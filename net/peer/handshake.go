@@ -26,6 +26,20 @@ type refusedError string
 
 func (e refusedError) Error() string { return "the peer refuses: " + string(e) }
 
+// OldCopyError is why a node is not let in whose data directory is an old copy of one that was seen on a later start.
+// Handler.Admit may return one, too. Starts only grow, so a single node that has seen the later one knows it for sure.
+type OldCopyError string
+
+func (e OldCopyError) Error() string { return string(e) }
+
+// oldCopyRefusal is the refusal of an old copy as it came: a proof, and the reason.
+type oldCopyRefusal struct {
+	refusedError
+	proof []byte
+}
+
+func (e *oldCopyRefusal) Unwrap() error { return e.refusedError }
+
 // tell sends a message before frames begin.
 func tell(c host.Conn, kind uint8, rest []byte) ([]byte, error) {
 	b := envelope(kind, rest)
@@ -52,14 +66,43 @@ func hear(c host.Conn, want uint8) ([]byte, error) {
 		return b, nil
 	case noteRefusal:
 		return nil, refusedError(b[envelopeSize:])
+	case noteOldCopy:
+		if size < proofSize {
+			return nil, fmt.Errorf("%w: refusal of %d bytes", errMalformed, size)
+		}
+		rest := b[envelopeSize:]
+		return nil, &oldCopyRefusal{refusedError(rest[proofSize:]), rest[:proofSize]}
 	}
 	return nil, fmt.Errorf("%w: message %d when %d was due", errMalformed, kind, want)
 }
 
 // refuse tells the peer why, if it listens.
 func refuse(c host.Conn, why error) {
+	_, _ = tell(c, noteRefusal, reason(why))
+}
+
+func reason(why error) []byte {
 	text := why.Error()
-	_, _ = tell(c, noteRefusal, []byte(text[:min(len(text), maxReason)]))
+	return []byte(text[:min(len(text), maxReason)])
+}
+
+// refuseProven is refuse for a peer that has proven to know the secret: that its directory is an old copy is told with a
+// proof, since it makes the peer stop.
+func (l *Links) refuseProven(c host.Conn, why error, opening, reply []byte) {
+	if _, old := errors.AsType[OldCopyError](why); !old {
+		refuse(c, why)
+		return
+	}
+	_, _ = tell(c, noteOldCopy, append(proof(l.options.Secret, roleOldCopy, opening, reply), reason(why)...))
+}
+
+// verified is an error of hear, but for a refusal that says without proof that this node's directory is an old copy: that
+// is a refusal like any other.
+func (l *Links) verified(err error, opening, reply []byte) error {
+	if old, ok := errors.AsType[*oldCopyRefusal](err); ok && !proven(l.options.Secret, roleOldCopy, opening, reply, old.proof) {
+		return old.refusedError
+	}
+	return err
 }
 
 func (l *Links) deadlines(c host.Conn, t host.Instant) {
@@ -102,13 +145,13 @@ func (l *Links) greet(c host.Conn, id uint64, node int32, s stream) error {
 	}
 	verdict, err := hear(c, noteVerdict)
 	if err != nil {
-		return err
+		return l.verified(err, opening, reply)
 	}
 	if !proven(l.options.Secret, roleListener, opening, reply, verdict[envelopeSize:]) {
 		return errSecret
 	}
 	if _, err := l.admit(theirs.hello, &node, c.Identity(), id, s); err != nil {
-		refuse(c, err)
+		l.refuseProven(c, err, opening, reply)
 		return fmt.Errorf("%w: %w", errNotAdmitted, err)
 	}
 	if _, err := tell(c, noteBegin, nil); err != nil {
@@ -130,51 +173,52 @@ func (l *Links) welcome(c host.Conn, id uint64) (Hello, stream, *vitals, error) 
 	if err != nil {
 		return Hello{}, 0, nil, err
 	}
-	v, err := l.examine(c, id, &theirs, opening)
+	v, reply, err := l.examine(c, id, &theirs, opening)
 	if err == nil {
 		_, err = hear(c, noteBegin)
+		err = l.verified(err, opening, reply)
 	}
 	l.deadlines(c, host.Never)
 	return theirs.hello, theirs.stream, v, err
 }
 
-// examine lets a dialler prove who it is, and tells it the verdict.
-func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte) (*vitals, error) {
+// examine lets a dialler prove who it is, and tells it the verdict. It returns the reply that it sent, too.
+func (l *Links) examine(c host.Conn, id uint64, theirs *greeting, opening []byte) (v *vitals, reply []byte, err error) {
 	chosen, err := agree(theirs)
 	if err != nil {
 		refuse(c, err)
-		return nil, err
+		return nil, nil, err
 	}
 	mine, err := l.newGreeting(theirs.stream, theirs.hello.Node, chosen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	reply, err := tell(c, noteReply, mine.encode())
+	reply, err = tell(c, noteReply, mine.encode())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	got, err := hear(c, noteProof)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !proven(l.options.Secret, roleDialer, opening, reply, got[envelopeSize:]) {
 		refuse(c, errSecret)
-		return nil, errSecret
+		return nil, nil, errSecret
 	}
 	if self := mine.hello.Node; theirs.target != self {
 		err := fmt.Errorf("this is node %d, not %d", self, theirs.target)
 		refuse(c, err)
-		return nil, err
+		return nil, nil, err
 	}
-	v, err := l.admit(theirs.hello, nil, c.Identity(), id, theirs.stream)
+	v, err = l.admit(theirs.hello, nil, c.Identity(), id, theirs.stream)
 	if err != nil {
-		refuse(c, err)
-		return nil, err
+		l.refuseProven(c, err, opening, reply)
+		return nil, nil, err
 	}
 	if _, err = tell(c, noteVerdict, proof(l.options.Secret, roleListener, opening, reply)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return v, nil
+	return v, reply, nil
 }
 
 // away says that an error is no more than the absence of a peer.
@@ -186,7 +230,8 @@ func away(err error) bool {
 // complain says that there is no connection with a node, if it is known, and why.
 func (l *Links) complain(node int32, who string, err error) {
 	if reason, ok := errors.AsType[refusedError](err); ok {
-		l.handler.Refused(node, string(reason))
+		_, old := errors.AsType[*oldCopyRefusal](err)
+		l.handler.Refused(node, string(reason), old)
 	}
 	l.events.Post(refused{who, err})
 }

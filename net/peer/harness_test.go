@@ -156,6 +156,7 @@ type counts struct {
 	ups                      int
 	hello                    Hello
 	refused                  string
+	oldCopy                  bool
 	highest                  map[raftpb.MessageType]uint64
 }
 
@@ -209,9 +210,10 @@ func (w *witness) Admit(h Hello) error {
 	return nil
 }
 
-func (w *witness) Refused(node int32, reason string) {
+func (w *witness) Refused(node int32, reason string, oldCopy bool) {
 	w.mu.Lock()
 	w.counts(node).refused = reason
+	w.counts(node).oldCopy = oldCopy
 	w.mu.Unlock()
 }
 

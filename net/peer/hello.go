@@ -22,6 +22,7 @@ const (
 	noteVerdict = 4
 	noteRefusal = 5
 	noteBegin   = 6
+	noteOldCopy = 7
 )
 
 const (
@@ -118,6 +119,7 @@ func agree(g *greeting) (uint16, error) {
 const (
 	roleDialer   = "millrace peer dialer\x00"
 	roleListener = "millrace peer listener\x00"
+	roleOldCopy  = "millrace peer old copy\x00"
 )
 
 // proof shows who knows the secret that its sender does, in a role, for one pair of greetings.
@@ -150,8 +152,8 @@ func (k *known) refusal(h Hello) error {
 		return fmt.Errorf("node %d is here already with another data directory (%x, not %x): two nodes have one id", h.Node, was.Directory, h.Directory)
 	case h.Directory != was.Directory:
 	case h.Boots < was.Boots:
-		return fmt.Errorf("node %d is on its start %d of data directory %x, which was seen on start %d: this is an old copy of the directory",
-			h.Node, h.Boots, h.Directory, was.Boots)
+		return OldCopyError(fmt.Sprintf("node %d is on its start %d of data directory %x, which was seen on start %d: this is an old copy of the directory; "+
+			"use the directory that was used last: the copy lacks what was acknowledged since", h.Node, h.Boots, h.Directory, was.Boots))
 	case h.Boots == was.Boots && h.Incarnation != was.Incarnation:
 		return fmt.Errorf("node %d runs twice on copies of data directory %x (start %d): stop one of the two and delete its copy", h.Node, h.Directory, h.Boots)
 	}

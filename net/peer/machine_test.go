@@ -114,8 +114,8 @@ type sink struct {
 	up       atomic.Int64
 }
 
-func (s *sink) Admit(Hello) error     { return nil }
-func (s *sink) Refused(int32, string) {}
+func (s *sink) Admit(Hello) error           { return nil }
+func (s *sink) Refused(int32, string, bool) {}
 func (s *sink) Receive(_ int32, m Message) {
 	for _, p := range m.Payloads {
 		s.bytes.Add(int64(p.Size))

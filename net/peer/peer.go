@@ -55,7 +55,8 @@ type Handler interface {
 	Admit(h Hello) error
 	// Refused says that a peer, in either role, did not let this node in, and why. The reason comes from whoever is at
 	// the other end, which may not have proven to be that peer: that the secrets differ is one of the reasons.
-	Refused(node int32, reason string)
+	// oldCopy says that the peer has seen a later start of this node's data directory; that is proven.
+	Refused(node int32, reason string, oldCopy bool)
 	// Receive takes a raft message. The Parts of a payload lie in its Holds, which the callee retains if it keeps the
 	// bytes; the rest of the message is the callee's.
 	Receive(from int32, m Message)

@@ -61,6 +61,12 @@ var strangers = []struct {
 		}
 		return nil
 	}, "another one"},
+	{"an old copy", func(o *Options, _ *witness) { o.Self.Boots = 1 }, func(h Hello) error {
+		if h.Node == 2 && h.Boots < 3 {
+			return OldCopyError("node 2 runs on an old copy")
+		}
+		return nil
+	}, "old copy"},
 	{"another number", func(o *Options, _ *witness) { o.Self.Node = 3 }, nil, "node 3"},
 	{"this node's number", func(o *Options, _ *witness) {
 		o.Self.Node = 1
@@ -76,12 +82,30 @@ func TestStrangers(t *testing.T) {
 				if known := s.change == nil; (got.received > 0) != known || (got.ups > 0) != known {
 					t.Errorf("the first node saw %+v", got)
 				}
+				if told := b.get(1).oldCopy || a.get(2).oldCopy; told != (s.reason == "old copy") {
+					t.Errorf("told with a proof that its directory is an old copy: %v", told)
+				}
 				text := b.get(1).refused + a.get(2).refused
 				if !strings.Contains(text, s.reason) || s.reason == "" && text != "" {
 					t.Errorf("the reason was %q", text)
 				}
 			})
 		})
+	}
+}
+
+// TestOldCopyNeedsProof: anybody could make a node stop otherwise.
+func TestOldCopyNeedsProof(t *testing.T) {
+	l := &Links{options: Options{Secret: []byte("ours")}}
+	opening, reply := []byte("opening"), []byte("reply")
+	for _, secret := range []string{"ours", "theirs"} {
+		err := l.verified(&oldCopyRefusal{"an old copy", proof([]byte(secret), roleOldCopy, opening, reply)}, opening, reply)
+		if _, old := errors.AsType[*oldCopyRefusal](err); old != (secret == "ours") {
+			t.Errorf("with the secret %q it is believed: %v", secret, old)
+		}
+		if reason, ok := errors.AsType[refusedError](err); !ok || reason != "an old copy" {
+			t.Errorf("the reason is %v", err)
+		}
 	}
 }
 

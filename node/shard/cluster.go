@@ -249,8 +249,9 @@ func (d down) hear(c *cluster) {
 
 // shutOut says that a node did not let this one in.
 type shutOut struct {
-	node   int32
-	reason string
+	node    int32
+	reason  string
+	oldCopy bool
 }
 
 func (r shutOut) hear(c *cluster) {
@@ -259,8 +260,9 @@ func (r shutOut) hear(c *cluster) {
 	}
 	c.refusals[r.node] = r.reason
 	self := c.self.Load()
-	// One that is wrong itself cannot keep out a member of a cluster; the majority knows.
-	if !self.formed() || len(c.refusals) > len(self.Controllers)/2 {
+	// One that is wrong itself cannot keep out a member of a cluster; the majority knows. But who has seen a later start of
+	// this directory is right, and may be the only one: the others would take this node's votes for records that it lacks.
+	if !self.formed() || r.oldCopy || len(c.refusals) > len(self.Controllers)/2 {
 		c.refused.Set(r.reason)
 		if self.formed() {
 			c.set.fail(fmt.Errorf("the other nodes do not let this one in: %s", r.reason))

@@ -64,8 +64,8 @@ func admit(self *Identity, peers []int32, image *catalog.Image, hello peer.Hello
 	if b, ok := image.Broker(hello.Node); ok && b.Directory == hello.Directory && b.Boots > 0 {
 		switch {
 		case hello.Boots < b.Boots:
-			return fmt.Errorf("the data directory of node %d is an old copy: this is its start %d, but the cluster has seen start %d; "+
-				"use the directory that was used last: the copy lacks what was acknowledged since", hello.Node, hello.Boots, b.Boots)
+			return peer.OldCopyError(fmt.Sprintf("the data directory of node %d is an old copy: this is its start %d, but the cluster has seen start %d; "+
+				"use the directory that was used last: the copy lacks what was acknowledged since", hello.Node, hello.Boots, b.Boots))
 		case hello.Boots == b.Boots && b.Incarnation != catalog.ID{} && hello.Incarnation != b.Incarnation:
 			return fmt.Errorf("the data directory of node %d is a copy, and another process runs on the original: stop one of the two, and delete its copy", hello.Node)
 		}
@@ -154,7 +154,9 @@ func (h handler) Dropped(to int32, shard uint64, m *raftpb.Message) {
 }
 
 // Refused is called when a peer does not let this node in.
-func (h handler) Refused(node int32, reason string) { h.set.cluster.inbox.Post(shutOut{node, reason}) }
+func (h handler) Refused(node int32, reason string, oldCopy bool) {
+	h.set.cluster.inbox.Post(shutOut{node, reason, oldCopy})
+}
 
 // Up implements peer.Handler.
 func (h handler) Up(node int32, _ peer.Hello) { h.set.cluster.inbox.Post(up{node}) }
