@@ -15,6 +15,9 @@ func (l *Log) BeginCheckpoint() *PendingCheckpoint {
 	for _, f := range l.fills {
 		f.begun = true
 	}
+	if l.taken != nil {
+		l.taken.begun = true
+	}
 	l.letGoOfDamaged()
 	p.checkpoint = l.describe()
 	l.writer.post(writeOp{kind: barrier, done: p.written})
@@ -28,11 +31,9 @@ func (l *Log) BeginCheckpoint() *PendingCheckpoint {
 // describe is the log as it is, with the fills that the checkpoint begun last has.
 func (l *Log) describe() Checkpoint {
 	c := Checkpoint{ID: l.id, LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: slices.Clone(l.epochs),
-		Segments: l.segments(), Generations: l.generations.Load(), Producers: l.producers.Encode(nil)}
-	for _, f := range l.fills {
-		if f.begun {
-			c.Segments = insertSegment(c.Segments, f.info)
-		}
+		Segments: l.planned(true), Generations: l.generations.Load(), Marks: l.marks, Producers: l.producers.Encode(nil)}
+	if l.taken != nil && l.taken.begun {
+		c.Marks = l.taken.marks
 	}
 	for _, r := range l.damaged {
 		c.Damaged = append(c.Damaged, r.info)
@@ -51,6 +52,18 @@ func (l *Log) segments() []SegmentInfo {
 		out = append(out, r.info)
 	}
 	return append(out, l.info)
+}
+
+// planned are the segments as they are when the fills and compactions are part of the log that were handed over, or only
+// those of the checkpoint that was begun last.
+func (l *Log) planned(begun bool) []SegmentInfo {
+	segments := l.segments()
+	for _, f := range l.fills {
+		if f.begun || !begun {
+			segments = insertSegment(withoutSegments(segments, f.replaces), f.info)
+		}
+	}
+	return segments
 }
 
 // flushIndex hands over the index entries that are not written yet, from the beginning of a block where they are in

@@ -9,8 +9,8 @@ import (
 )
 
 // checkpointVersion is the format of an encoded checkpoint, drawn in the package comment. Version 0 had neither
-// generations nor damaged segments, and its segments had no gaps.
-const checkpointVersion = 1
+// generations nor damaged segments; before version 2 nothing was compacted, and segments had no gaps.
+const checkpointVersion = 2
 
 // Checkpoint is a log as of one applied entry, without its records: what recovery begins with.
 type Checkpoint struct {
@@ -27,6 +27,8 @@ type Checkpoint struct {
 	Damaged []SegmentInfo
 	// Generations is the generation of the next file that is not written by apply.
 	Generations int64
+	// Marks say how far the log is compacted.
+	Marks []CleanMark
 	// Producers is the encoded table of producers.
 	Producers []byte
 }
@@ -47,6 +49,34 @@ type SegmentInfo struct {
 	FirstWall, LastWall int64
 	// Indexed is the position that the last index entry points to.
 	Indexed int64
+	// Sparse says that compaction may have left gaps between offsets. Then Sum is a checksum of where its batches are and
+	// what they say of their offsets, which nothing else can check; and there may be no bytes and no file at all.
+	Sparse bool
+	Sum    uint32
+	// Transactional says that batches of transactions, or their markers, may be in it.
+	Transactional bool
+	// Horizon is the earliest time at which something in it may be removed that waits for its delete horizon (a tombstone,
+	// a transaction marker), in milliseconds since 1970; 0 when nothing waits.
+	Horizon int64
+}
+
+// CleanMark says that the log is compacted below Offset: there, no record is followed by a later one of its key. The
+// tombstones between the mark before and this one have delete horizons of Horizon at most.
+type CleanMark struct{ Offset, Horizon int64 }
+
+const (
+	flagSparse        = 1
+	flagTransactional = 2
+)
+
+func (s *SegmentInfo) flags() (flags int64) {
+	if s.Sparse {
+		flags |= flagSparse
+	}
+	if s.Transactional {
+		flags |= flagTransactional
+	}
+	return flags
 }
 
 func emptySegment(base int64) SegmentInfo {
@@ -74,6 +104,11 @@ func (c *Checkpoint) Encode(b []byte) []byte {
 	b = appendSegments(b, c.Segments)
 	b = appendSegments(b, c.Damaged)
 	b = binary.AppendVarint(b, c.Generations)
+	b = binary.AppendUvarint(b, uint64(len(c.Marks)))
+	for _, m := range c.Marks {
+		b = binary.AppendVarint(b, m.Offset)
+		b = binary.AppendVarint(b, m.Horizon)
+	}
 	b = binary.AppendUvarint(b, uint64(len(c.Producers)))
 	return append(b, c.Producers...)
 }
@@ -89,19 +124,25 @@ func appendSegments(b []byte, segments []SegmentInfo) []byte {
 // append encodes a segment.
 func (s *SegmentInfo) append(b []byte) []byte {
 	for _, v := range [...]int64{s.Base, s.End - s.Base, s.Bytes, s.Entries, s.MaxTimestamp, s.FirstTimestamp, s.FirstWall,
-		s.LastWall, s.Indexed, s.Generation} {
+		s.LastWall, s.Indexed, s.Generation, s.flags(), int64(s.Sum), s.Horizon} {
 		b = binary.AppendVarint(b, v)
 	}
 	return b
 }
 
-// segment reads what SegmentInfo.append wrote, in version 0 of a checkpoint without a generation.
+// segment reads what SegmentInfo.append wrote, before version 1 without a generation, before version 2 without what compaction makes.
 func (f *fields) segment(version byte) SegmentInfo {
 	s := SegmentInfo{Base: f.signed(), End: f.signed(), Bytes: f.signed(), Entries: f.signed(), MaxTimestamp: f.signed(),
 		FirstTimestamp: f.signed(), FirstWall: f.signed(), LastWall: f.signed(), Indexed: f.signed()}
 	s.End += s.Base
 	if version > 0 {
 		s.Generation = f.signed()
+	}
+	if version > 1 {
+		flags, sum := f.signed(), f.signed()
+		s.Sparse, s.Transactional, s.Sum = flags&flagSparse != 0, flags&flagTransactional != 0, uint32(sum)
+		s.Horizon = f.signed()
+		f.bad = f.bad || flags&^(flagSparse|flagTransactional) != 0 || sum != int64(s.Sum) || s.Horizon < 0
 	}
 	return s
 }
@@ -136,6 +177,11 @@ func DecodeCheckpoint(b []byte) (Checkpoint, error) {
 		c.Damaged = f.segments(version)
 		c.Generations = f.signed()
 	}
+	if version > 1 {
+		for range f.count(2) {
+			c.Marks = append(c.Marks, CleanMark{f.signed(), f.signed()})
+		}
+	}
 	c.Producers = f.bytes(f.count(1))
 	if f.bad || len(f.b) != 0 || !c.sound() {
 		return Checkpoint{}, fmt.Errorf("decode a partition's checkpoint: %w", ErrCorrupt)
@@ -161,13 +207,21 @@ func (c *Checkpoint) sound() bool {
 			return false
 		}
 	}
+	for i, m := range c.Marks {
+		if m.Offset > c.End || i > 0 && (m.Offset < c.Marks[i-1].Offset || m.Horizon < c.Marks[i-1].Horizon) {
+			return false
+		}
+	}
 	return last == c.End
 }
 
 func (s *SegmentInfo) sound() bool {
 	return s.Base >= 0 && s.End >= s.Base && s.Bytes >= 0 && s.Bytes <= maxSegmentBytes && s.Entries >= 0 &&
-		s.Indexed <= s.Bytes && s.Generation >= 0 && (s.Bytes == 0) == (s.End == s.Base)
+		s.Indexed <= s.Bytes && s.Generation >= 0 && (s.Bytes == 0) == (s.End == s.Base || s.Sparse && s.Bytes == 0)
 }
+
+// vacant says that a segment holds offsets and no records: compaction removed all of them. It has no file.
+func (s *SegmentInfo) vacant() bool { return s.Bytes == 0 && s.End > s.Base }
 
 // PendingCheckpoint is a checkpoint whose bytes are on their way to the disk.
 type PendingCheckpoint struct {

@@ -39,7 +39,7 @@
 // behind it) and from damage.
 //
 //	Fill        a segment file of its own beside those of apply, with a generation of its own in its name, written by
-//	            another task; every batch is checked first: CRC, offsets without a gap, leader epoch (the CRC covers neither)
+//	            another task; every batch is checked first: CRC, offsets without a gap unless its source is sparse, leader epoch (the CRC covers neither)
 //	Take        the owner accepts it, unless something of its range is held: a fill never replaces what apply wrote
 //	checkpoint  the next one to begin names it. When that is durable the fill is part of the log, readers see it, and it
 //	            counts for Whole; not before, since a crash would open the hole again
@@ -53,6 +53,28 @@
 // place, nothing is lost. What an earlier life of the node left is checked when it is read the first time.
 //
 // filling_model_test.go is all this on paper, with the rules that it needs and what goes wrong without each.
+//
+// # Compaction
+//
+// A Compaction is a run over the rolled segments that a durable checkpoint has, by a task of its own; it is local to the
+// replica and changes no record, only which ones are there. BeginCompaction (owner) → Run (any task: reads what is new for
+// the last offset of each key, then makes new files of everything up to there, in Compute, with a bounded map of keys) →
+// TakeCompaction (owner) → the next checkpoint names the new files → Checkpointed: they take the place of the old ones, all
+// at once, and the old ones are deleted after their last reader. A crash before that leaves files that Open deletes.
+//
+// The rules are Kafka's: a record goes when a later one has its key; one without a key goes; a batch that changes keeps
+// offsets, leader epoch, producer, sequence and codec; a tombstone gets a delete horizon when it is compacted the first time
+// (attributes bit 6, in place of the base timestamp) and goes when that has passed; the last batch of a producer that is
+// remembered is kept without records; records of aborted transactions go, and a marker, after a horizon of its own, when
+// nothing of its transaction is left. Unlike Kafka, a replica lets go of a tombstone only below Options.Safe: the others must
+// be compacted up to there, too, and have kept their tombstones for as long (View.Settled, and why: docs/decisions/0005).
+//
+// What compaction has made is a sparse segment: its batches have gaps between their offsets, in front of the first and
+// behind the last. It may be vacant: a range of offsets without a file. A read in a gap is answered with what comes next. In
+// other segments offsets without gaps check each other, since no CRC covers them; a sparse one has a checksum over the first
+// 16 bytes of all its batches in the checkpoint, and is checked as a whole.
+//
+// Marks are how far the log is compacted, with the latest delete horizons. What a fill brings below a mark moves it back.
 //
 // # Files
 //
@@ -76,16 +98,17 @@
 //
 // # Encodings
 //
-// Checkpoint: format version 1 (1 byte), topic id (16), then varints (z zigzag, u unsigned):
+// Checkpoint: format version 2 (1 byte), topic id (16), then varints (z zigzag, u unsigned):
 //
 //	index z | log start z | end z | last stable offset z |
 //	u × held range { start z, end z } | u × epoch { epoch z, start z } |
 //	u × segment { base z, offsets z, bytes z, index entries z, max timestamp z, first timestamp z, first wall z, last wall z,
-//	              position of the last index entry z, generation z } |
-//	u × damaged segment { as above } | generation of the next file z |
+//	              position of the last index entry z, generation z, flags z (1 sparse, 2 transactional), checksum z,
+//	              earliest delete horizon z } |
+//	u × damaged segment { as above } | generation of the next file z | u × mark { offset z, delete horizon z } |
 //	u bytes of producers
 //
-// In version 0 segments have no generation (it is 0), and there are neither damaged segments nor the next generation (1).
+// In version 1 segments end with the generation, and there are no marks. In version 0 segments have no generation (it is 0), and there are neither damaged segments nor the next generation (1).
 //
 // Manifest: format version 0 (1 byte), topic id (16), index z | log start z | end z | last stable offset z |
 // u × epoch { epoch z, start z } | u bytes of producers
@@ -98,7 +121,7 @@
 // # If you change something here
 //
 // model_test.go plays random operations, readers and power cuts in the simulated world against a list; mutants_test.go
-// (tag mutants) says how soon it finds planted bugs. Races are for machine_test.go with -race. What is not done yet:
-// transactions (the last stable offset is the end) and compaction, which must then say which files have gaps in their
-// offsets, since fills take none.
+// (tag mutants) says how soon it finds planted bugs. compact_sim_test.go does the same for compaction, with consumers that
+// keep the last value of each key. Races are for machine_test.go with -race. What is not done yet: transactions (the last
+// stable offset is the end).
 package partition

@@ -47,6 +47,13 @@ func insertSegment(segments []SegmentInfo, s SegmentInfo) []SegmentInfo {
 	return slices.Insert(segments, i, s)
 }
 
+// withoutSegments is a list without the files that another one replaces.
+func withoutSegments(segments []SegmentInfo, replaced []*rolledSegment) []SegmentInfo {
+	return slices.DeleteFunc(segments, func(s SegmentInfo) bool {
+		return slices.ContainsFunc(replaced, func(r *rolledSegment) bool { return nameOf(&r.info) == nameOf(&s) })
+	})
+}
+
 // inFrontOf orders a segment and the base of one that is put into the list. An empty segment, left by a roll in front of a hole,
 // stays in front of what fills the hole: the list ascends by where segments end, too, and a search by offset finds the one
 // with records.
@@ -105,6 +112,7 @@ func (l *Log) MarkDamaged(base, generation int64) bool {
 	l.damaged = append(slices.Clip(l.damaged), r)
 	l.setRolled(slices.Delete(slices.Clone(l.rolled), i, i+1))
 	l.tail.forget(r.seg)
+	l.regress++
 	l.dirty = true
 	l.Publish()
 	return true
@@ -120,11 +128,7 @@ func (l *Log) letGoOfDamaged() {
 	if len(l.damaged) == 0 {
 		return
 	}
-	segments := l.segments()
-	for _, f := range l.fills {
-		segments = insertSegment(segments, f.info)
-	}
-	held := heldBy(segments)
+	held := heldBy(l.planned(false))
 	l.damaged = slices.DeleteFunc(slices.Clone(l.damaged), func(r *rolledSegment) bool {
 		if len(holesIn(max(r.info.Base, l.logStart), r.info.End, held)) > 0 {
 			return false
@@ -145,8 +149,9 @@ func (l *Log) forgetFillsBelow(offset int64) {
 	})
 }
 
-// settleFills makes the fills of the checkpoint that is durable now part of the log.
-func (l *Log) settleFills() {
+// settleFills makes the fills and compactions of the checkpoint that is durable now part of the log, and returns the
+// segments that they replace, which the log no longer refers to.
+func (l *Log) settleFills() (replaced []*rolledSegment) {
 	rolled, fills := l.rolled, l.fills[:0:0]
 	for _, f := range l.fills {
 		if !f.begun && !mutant.On("fill-settled-unsynced") {
@@ -154,14 +159,28 @@ func (l *Log) settleFills() {
 			continue
 		}
 		r := &rolledSegment{seg: f.seg, info: f.info, from: f.info.Entries}
+		if len(f.replaces) > 0 {
+			rolled = slices.DeleteFunc(slices.Clone(rolled), func(old *rolledSegment) bool {
+				gone := slices.ContainsFunc(f.replaces, func(r *rolledSegment) bool { return r.seg == old.seg })
+				if gone {
+					replaced = append(replaced, old)
+					l.tail.forget(old.seg)
+				}
+				return gone
+			})
+		}
 		i, _ := slices.BinarySearchFunc(rolled, f.info.Base, func(a *rolledSegment, base int64) int { return inFrontOf(a.info, base) })
 		rolled = slices.Insert(slices.Clone(rolled), i, r)
 	}
+	if l.taken != nil && l.taken.begun {
+		l.marks, l.taken = l.taken.marks, nil
+	}
 	if len(fills) == len(l.fills) {
-		return
+		return nil
 	}
 	l.fills = fills
 	l.setRolled(rolled)
+	return replaced
 }
 
 // suspect tells the node that a reader found segment number i of a view damaged.

@@ -50,6 +50,12 @@ type Log struct {
 	gaps        bool
 	generations *host.Counter
 
+	// marks say how far the log is compacted, ascending; replaced only. taken is a compaction that waits for a durable
+	// checkpoint. regress counts what the marks do not hold for any more, from a number drawn when the log was opened.
+	marks   []CleanMark
+	taken   *takenCompaction
+	regress int64
+
 	// doomed segments wait for the next checkpoint to begin, condemned ones for that checkpoint to be durable.
 	doomed, condemned []*segment
 	// onDisk is where the durable checkpoint ends, beginning where the one does that was begun last.
@@ -118,6 +124,7 @@ func (l *Log) Append(b Batch) error {
 		l.info.FirstTimestamp, l.info.FirstWall = h.MaxTimestamp, b.Wall
 	}
 	l.info.Bytes += size
+	l.info.Transactional = l.info.Transactional || h.Transactional() || h.Control()
 	l.info.MaxTimestamp = max(l.info.MaxTimestamp, h.MaxTimestamp)
 	l.info.LastWall = b.Wall
 	l.end = h.LastOffset() + 1
@@ -301,8 +308,12 @@ func (l *Log) Checkpointed() {
 	}
 	l.onDisk = l.beginning
 	l.settle()
-	l.settleFills()
+	replaced := l.settleFills()
 	l.Publish()
+	for _, r := range replaced { // readers find the files that took their place
+		r.seg.doomed = true
+		r.seg.ref.Release()
+	}
 }
 
 // files are all segments that belong to the log.

@@ -27,6 +27,25 @@ func TestFillMutants(t *testing.T) {
 	}
 }
 
+// TestCompactionMutants does the same for what the test of compaction finds.
+func TestCompactionMutants(t *testing.T) {
+	defer mutant.Enable("")
+	for _, name := range []string{"compaction-keeps-older", "compaction-drops-tombstones-early",
+		"compaction-replaces-before-checkpoint", "compaction-forgets-full-map"} {
+		mutant.Enable(name)
+		found := false
+		for seed := uint64(0); seed < 600 && !found; seed++ {
+			if _, err := compactRun(seed, 400); err != nil {
+				t.Logf("%s: seed %d: %.150v", name, seed, err)
+				found = true
+			}
+		}
+		if !found {
+			t.Errorf("%s was not found", name)
+		}
+	}
+}
+
 // TestMutants says after how many seeds the model test finds each planted bug of this room.
 func TestMutants(t *testing.T) {
 	defer mutant.Enable("")

@@ -34,6 +34,7 @@ func newLog(s *Shared, dir string, id ID) *Log {
 	l := &Log{shared: s, writer: s.writerOf(id), id: id, dir: dir, producers: NewProducers(), rolledTime: -1}
 	l.generations = host.NewCounter(s.host.Tasks)
 	l.generations.Add(1)
+	l.regress = int64(s.host.Random.Uint64("partition-log") >> 8) // no other life of the log counts from there
 	l.hold = host.NewRef(s.host.Tasks, l.leftDir)
 	l.view = host.NewSnapshot(s.host.Tasks, &View{})
 	l.watchers = host.NewWatchers(s.host.Tasks)
@@ -64,7 +65,7 @@ func open(s *Shared, dir string, c Checkpoint) (*Log, error) {
 		return nil, fmt.Errorf("its checkpoint makes no sense: %w", ErrCorrupt)
 	}
 	l := newLog(s, dir, c.ID)
-	l.logStart, l.end, l.epochs = c.LogStart, c.End, slices.Clone(c.Epochs)
+	l.logStart, l.end, l.epochs, l.marks = c.LogStart, c.End, slices.Clone(c.Epochs), slices.Clone(c.Marks)
 	last := len(c.Segments) - 1
 	l.info = c.Segments[last]
 	var err error
@@ -79,7 +80,7 @@ func open(s *Shared, dir string, c Checkpoint) (*Log, error) {
 	}
 	var rolled []*rolledSegment
 	for _, i := range c.Segments[:last] {
-		if r := l.reopen(i); found[nameOf(&i)] {
+		if r := l.reopen(i); found[nameOf(&i)] || i.vacant() {
 			rolled = append(rolled, r)
 		} else {
 			l.lose(r, "its file is missing")
@@ -124,6 +125,7 @@ func (l *Log) reopen(i SegmentInfo) *rolledSegment {
 // lose notes that a segment is damaged. What it should hold was acknowledged, so this is never silent.
 func (l *Log) lose(r *rolledSegment, why string) {
 	l.damaged = append(l.damaged, r)
+	l.regress++
 	l.dirty = true
 	l.shared.host.Log.Error("a segment is damaged and its records are not served until they are here again",
 		"file", r.seg.name+logSuffix, "from", r.info.Base, "to", r.info.End, "reason", why)

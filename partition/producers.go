@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"math"
 	"slices"
 
 	"millrace/node/host/mutant"
@@ -127,6 +128,19 @@ func (p *Producers) Check(s Sequence) (v Verdict, base, timestamp int64, err err
 			"sequence %d of producer %d, epoch %d, does not follow %d of epoch %d", s.First, s.ProducerID, s.Epoch, last, e.epoch)
 	}
 	return Accept, 0, 0, nil
+}
+
+// lastOffsets are the last offsets of the last batches of all producers.
+func (p *Producers) lastOffsets() map[int64]int64 {
+	last := make(map[int64]int64, len(p.known))
+	for _, id := range p.sorted() {
+		batches := p.known[id].batches
+		if n := len(batches); n > 0 {
+			b := &batches[n-1]
+			last[id] = b.base + int64((b.last-b.first)&math.MaxInt32)
+		}
+	}
+	return last
 }
 
 // Undo takes back an Update; several are undone in reverse order.

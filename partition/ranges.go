@@ -16,7 +16,7 @@ func (l *Log) Files() ([]SegmentInfo, error) {
 	}
 	var out []SegmentInfo
 	for _, info := range v.infos() {
-		if info.Bytes > 0 {
+		if info.End > info.Base {
 			out = append(out, info)
 		}
 	}
@@ -31,7 +31,8 @@ type FileRange struct {
 }
 
 // ReadFile finds whole batches of one file, about maxBytes, at least one: from a position, which must be where a batch
-// begins, or, when position is negative, from the batch that holds offset. The batches are not checked: whoever pulls
+// begins, or, when position is negative, from the batch that holds offset, or comes next where compaction has left gaps; nothing when
+// it has left nothing more. The batches are not checked: whoever pulls
 // them checks. ErrChanged when the file is not part of the log any more, or has no such range; ErrDropped. Any task may
 // call it.
 func (l *Log) ReadFile(base, generation, position, offset int64, maxBytes int) (*FileRange, error) {
@@ -68,6 +69,8 @@ func (r *FileRange) find(position, offset int64, maxBytes int) error {
 	switch {
 	case position < 0 && offset >= x.seg.base && offset < r.View.segment(r.View.segmentAt(x.seg.base)).info.End:
 		position, first, err = x.locate(offset)
+	case position == x.size && x.info.Sparse:
+		// It has come to the end: nothing more.
 	case position < 0 || position >= x.size:
 		return fmt.Errorf("position %d, offset %d of %d bytes: %w", position, offset, x.size, ErrChanged)
 	default:
@@ -78,6 +81,9 @@ func (r *FileRange) find(position, offset int64, maxBytes int) error {
 	}
 	r.Position = position
 	end := x.size
+	if position == end { // compaction has left nothing behind it
+		return nil
+	}
 	if end-position > int64(maxBytes) {
 		if end, _, err = x.cut(position, &first, position+int64(maxBytes)); err != nil {
 			return err

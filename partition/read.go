@@ -55,29 +55,49 @@ func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Ran
 		case offset < v.LogStart || offset > v.End:
 			return nil, fmt.Errorf("read offset %d of %v, which holds %d to %d: %w", offset, l.id, v.LogStart, v.End, ErrOffsetOutOfRange)
 		}
-		r := &Range{View: v, Next: offset}
-		if offset >= stop {
-			return r, nil
-		}
-		i := v.segmentAt(offset)
-		if v.segment(i).info.Base > offset && !mutant.On("fill-hole-served") {
-			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, ErrMissing)
-		}
-		if r.source = l.shared.pin(v, i); r.source == nil {
-			continue // deleted since the view was loaded: there is a newer one
-		}
-		err := r.find(offset, min(stop, v.segment(i).info.End), stop >= v.segment(i).info.End, maxBytes, atLeastOne)
+		r, again, err := l.readView(v, offset, stop, maxBytes, atLeastOne)
 		if l.left() {
 			r.Release()
 			return nil, ErrDropped
 		}
 		if err != nil {
-			r.Release()
-			l.suspect(v, i, err)
 			return nil, fmt.Errorf("read offset %d of %v: %w", offset, l.id, err)
 		}
-		return r, nil
+		if !again {
+			return r, nil
+		}
 	}
+}
+
+// readView reads from one view. Segments in which compaction has left nothing from offset on are passed over. again says
+// that a segment was deleted since the view was loaded: there is a newer one.
+func (l *Log) readView(v *View, offset, stop int64, maxBytes int, atLeastOne bool) (r *Range, again bool, err error) {
+	r = &Range{View: v, Next: offset}
+	for at := offset; at < stop; at = r.Next {
+		i := v.segmentAt(at)
+		info := &v.segment(i).info
+		if info.Base > at && !mutant.On("fill-hole-served") {
+			return r, false, ErrMissing
+		}
+		if info.vacant() {
+			r.Next = info.End
+			continue
+		}
+		if r.source = l.shared.pin(v, i); r.source == nil {
+			return r, true, nil
+		}
+		past, err := r.find(at, min(stop, info.End), stop >= info.End, maxBytes, atLeastOne)
+		if err != nil {
+			if r.Release(); !l.left() {
+				l.suspect(v, i, err)
+			}
+			return r, false, err
+		}
+		if !past {
+			break
+		}
+	}
+	return r, false, nil
 }
 
 // left says that the log was dropped or closed. A reader asks after it has read: the end of the log may have been in memory
@@ -85,23 +105,28 @@ func (l *Log) read(offset int64, maxBytes int, atLeastOne, committed bool) (*Ran
 func (l *Log) left() bool { return l.view.Load().Dropped }
 
 // find fills the range with batches from offset up to stop, which is the end of the segment (all) or the base offset of
-// a batch in it.
-func (r *Range) find(offset, stop int64, all bool, maxBytes int, atLeastOne bool) error {
+// a batch in it. past says that there is nothing in between, and the search goes on at Next.
+func (r *Range) find(offset, stop int64, all bool, maxBytes int, atLeastOne bool) (past bool, err error) {
 	x := r.source
 	start, first, err := x.locate(offset)
 	if err != nil {
-		return err
+		return false, err
 	}
 	limit := x.size
 	if !all {
 		if limit, _, err = x.locate(stop); err != nil {
-			return err
+			return false, err
 		}
+	}
+	if start == limit {
+		r.Next = stop
+		r.Release()
+		return true, nil
 	}
 	end, next := limit, stop
 	if limit-start > int64(maxBytes) {
 		if end, next, err = x.cut(start, &first, start+int64(maxBytes)); err != nil {
-			return err
+			return false, err
 		}
 		if end == start && atLeastOne {
 			end, next = start+int64(first.Size()), first.LastOffset()+1
@@ -111,10 +136,10 @@ func (r *Range) find(offset, stop int64, all bool, maxBytes int, atLeastOne bool
 	if end == start {
 		r.Next = first.BaseOffset
 		r.Release()
-		return nil
+		return false, nil
 	}
 	r.Bytes, r.Next = int(end-start), next
-	return r.fill(start, end)
+	return false, r.fill(start, end)
 }
 
 // cut finds the last batch boundary that is not above target, from the batch at start on, and the offset there.

@@ -44,6 +44,8 @@ type salvage struct {
 	pace   func(bytes int) bool
 	index  []indexEntry
 	read   bool // the index
+	// told is where the batches of a sparse file end that were kept or found to be bad.
+	told int64
 }
 
 // Salvage copies what is sound in the file and lies in the wanted holes into fills, each of which is finished and given
@@ -52,7 +54,8 @@ func (d *Damage) Salvage(wanted []OffsetRange, pace func(bytes int) bool, done f
 	l := d.log
 	d.r.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
 	s := &salvage{Damage: d, v: l.view.Load(), wanted: wanted, done: done, pace: pace}
-	s.x = &source{shared: l.shared, seg: d.r.seg, size: d.r.info.Bytes, whole: d.r.info.Bytes, rolled: true}
+	s.x = &source{shared: l.shared, seg: d.r.seg, size: d.r.info.Bytes, whole: d.r.info.Bytes, info: d.r.info, rolled: true}
+	s.told = d.r.info.Base
 	defer s.x.close()
 	err := s.run()
 	if s.fill != nil {
@@ -76,11 +79,16 @@ func (s *salvage) run() error {
 	if err != nil {
 		return err
 	}
-	s.x.size = min(s.x.size, size)
+	if s.x.size = min(s.x.size, size); s.r.info.Sparse && !s.offsetsCheck() {
+		return nil // any of its offsets may be wrong
+	}
 	buf := s.x.shared.host.Buffers.Get(scrubStep)
 	defer func() { buf.Release() }()
 	for pos := int64(0); pos >= 0 && pos < s.x.size; {
 		header, err := s.x.header(pos)
+		if err != nil && s.r.info.Sparse {
+			return s.finish()
+		}
 		if err != nil {
 			pos = s.resume(pos)
 			continue
@@ -91,22 +99,105 @@ func (s *salvage) run() error {
 			buf = s.x.shared.host.Buffers.Get(n)
 		}
 		if !s.pace(n) {
-			break
+			return s.finish()
 		}
 		b := buf.Bytes()[:n]
-		if err := s.x.read(b, pos); err != nil {
+		err = s.x.read(b, pos)
+		if err != nil && s.r.info.Sparse {
+			return s.finish() // what cannot be read must not pass for a gap
+		}
+		if err != nil {
 			pos = s.resume(pos)
 			continue
 		}
-		good, _, bad := s.v.sound(b, header.BaseOffset)
+		good, bad := s.v.sound(b, &course{next: header.BaseOffset, sparse: s.r.info.Sparse})
 		if err := s.keep(b[:good]); err != nil {
 			return err
 		}
-		if pos += int64(good); bad != nil {
+		pos += int64(good)
+		switch {
+		case bad != nil && s.r.info.Sparse:
+			if pos, err = s.passOver(pos); err != nil {
+				return err
+			}
+		case bad != nil:
 			pos = s.skip(pos)
 		}
 	}
+	return s.end()
+}
+
+// offsetsCheck says whether all headers of a sparse file are as they were written, as far as offsets go.
+func (s *salvage) offsetsCheck() bool {
+	at := course{sparse: true}
+	for pos := int64(0); pos < s.x.size; {
+		h, err := s.x.header(pos)
+		if err != nil {
+			return false
+		}
+		var scratch [batch.HeaderSize]byte
+		b, err := s.x.peek(pos, batch.HeaderSize, scratch[:])
+		if err != nil {
+			return false
+		}
+		at.pass(&h, b)
+		pos += int64(h.Size())
+	}
+	return at.sum == s.r.info.Sum
+}
+
+// passOver goes on behind the bad batch at a position of a sparse file. The gap in front of it is none of its offsets.
+func (s *salvage) passOver(pos int64) (int64, error) {
+	h, err := s.x.header(pos)
+	if err == nil {
+		err = s.reach(h.BaseOffset)
+	}
+	if err == nil {
+		err = s.finish()
+	}
+	s.told = h.LastOffset() + 1
+	return pos + int64(h.Size()), err
+}
+
+// end is what comes behind the last batch.
+func (s *salvage) end() error {
+	if s.r.info.Sparse {
+		if err := s.reach(s.r.info.End); err != nil {
+			return err
+		}
+	}
 	return s.finish()
+}
+
+// reach brings the gaps of a sparse file up to offset, which are part of what it holds.
+func (s *salvage) reach(offset int64) error {
+	for _, hole := range s.wanted {
+		start, end := max(hole.Start, s.told), min(hole.End, offset)
+		if start >= end {
+			continue
+		}
+		if err := s.begin(start, hole); err != nil {
+			return err
+		}
+		if err := s.fill.Reach(end); err != nil {
+			return err
+		}
+	}
+	s.told = max(s.told, offset)
+	return nil
+}
+
+// begin makes sure that there is a fill that goes on at an offset of a hole.
+func (s *salvage) begin(offset int64, hole OffsetRange) error {
+	if s.fill != nil && !s.fill.Full() && s.fill.Next() == offset {
+		return nil
+	}
+	if err := s.finish(); err != nil {
+		return err
+	}
+	s.fill = s.log.StartFill(OffsetRange{max(offset, hole.Start), hole.End})
+	s.fill.Source(s.r.info)
+	return nil
 }
 
 // skip is where to go on after a bad batch: behind it, when its length makes sense.
@@ -156,24 +247,36 @@ func (x *source) indexOf(r *rolledSegment) []indexEntry {
 func (s *salvage) keep(b []byte) error {
 	for at := 0; at < len(b); {
 		hole, end := s.stretch(b, at)
+		h, _ := batch.Parse(b[at:]) // it is sound
+		if s.r.info.Sparse {
+			if err := s.reach(h.BaseOffset); err != nil {
+				return err
+			}
+		}
 		if hole.End == 0 {
+			s.told = s.next(b[at:end])
 			at = end
 			continue
 		}
-		h, _ := batch.Parse(b[at:]) // it is sound
-		if s.fill == nil || s.fill.Full() || s.fill.Next() != h.BaseOffset {
-			if err := s.finish(); err != nil {
-				return err
-			}
-			s.fill = s.log.StartFill(OffsetRange{max(h.BaseOffset, hole.Start), hole.End})
-			s.fill.Source(s.r.info)
+		if err := s.begin(h.BaseOffset, hole); err != nil {
+			return err
 		}
 		if _, err := s.fill.Write(b[at:end]); err != nil {
 			return err
 		}
+		s.told = s.next(b[at:end])
 		at = end
 	}
 	return nil
+}
+
+// next is the offset behind the batches of a sound piece.
+func (s *salvage) next(b []byte) (next int64) {
+	_ = batch.Batches(b, func(h *batch.Header, _ []byte) error { // it is sound
+		next = h.LastOffset() + 1
+		return nil
+	})
+	return next
 }
 
 // stretch is the hole that the batch at a position lies in, none when it is not wanted, and where the batches end that

@@ -23,6 +23,7 @@ type source struct {
 	// again. The block at the end of a segment that still grows is copied, since a page that is being sent cannot be
 	// thrown out of the page cache when the block is rewritten directly, and would stay there with its old bytes.
 	size, whole int64
+	info        SegmentInfo
 	rolled      bool
 	chunks      []*chunk
 	states      []chunkState
@@ -47,7 +48,7 @@ func (s *Shared) pin(v *View, i int) *source {
 	if !r.seg.ref.Acquire() {
 		return nil
 	}
-	x := &source{shared: s, seg: r.seg, entries: r.entries, from: r.from, size: r.info.Bytes, whole: r.info.Bytes,
+	x := &source{shared: s, seg: r.seg, entries: r.entries, from: r.from, size: r.info.Bytes, whole: r.info.Bytes, info: r.info,
 		rolled: i < len(v.rolled), chunks: v.chunksOf(r.seg)}
 	if !x.rolled {
 		x.whole = blockFloor(x.size)
@@ -237,7 +238,8 @@ func (x *source) findInFile(yes before) (indexEntry, bool, error) {
 	return h.find(x.seg.base, x.from, yes)
 }
 
-// locate finds the batch that holds offset, or the first one above it, and its header.
+// locate finds the batch that holds offset, or the first one above it, and its header. Where compaction has left none it is
+// the end of the segment.
 func (x *source) locate(offset int64) (int64, batch.Header, error) {
 	rel := uint32(max(0, min(offset-x.seg.base, 1<<32-1)))
 	e, err := x.lookup(func(e indexEntry) bool { return e.rel <= rel })
@@ -245,6 +247,9 @@ func (x *source) locate(offset int64) (int64, batch.Header, error) {
 		return 0, batch.Header{}, err
 	}
 	for pos := int64(e.pos); ; {
+		if x.info.Sparse && pos == x.size {
+			return pos, batch.Header{}, nil
+		}
 		h, err := x.header(pos)
 		if err != nil || h.LastOffset() >= offset {
 			return pos, h, err
@@ -274,10 +279,18 @@ func (s *Shared) scanIndex(g *segment, size int64) ([]indexEntry, error) {
 			out = append(out, indexEntry{uint32(h.BaseOffset - g.base), uint32(pos), greatest})
 			indexed = pos
 		}
-		greatest = max(greatest, h.MaxTimestamp)
+		greatest = max(greatest, latestOf(&h))
 		pos += int64(h.Size())
 	}
 	return out, nil
+}
+
+// latestOf is the greatest timestamp of the records of a batch, -1 when it has none.
+func latestOf(h *batch.Header) int64 {
+	if h.Count == 0 {
+		return -1
+	}
+	return h.MaxTimestamp
 }
 
 // repairIndex makes the index of a rolled segment again. It is best effort: a reader does without.

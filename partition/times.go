@@ -190,9 +190,9 @@ func (l *Log) greatest(v *View) (int64, bool, error) {
 	}
 	defer x.close()
 	pos, h, err := x.locate(v.LogStart)
-	for err == nil {
+	for err == nil && pos < x.size {
 		if h.BaseOffset >= v.LogStart {
-			greatest = max(greatest, h.MaxTimestamp)
+			greatest = max(greatest, latestOf(&h))
 		}
 		if pos += int64(h.Size()); pos >= x.size {
 			break

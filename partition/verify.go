@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"millrace/partition/batch"
 )
@@ -47,7 +48,7 @@ func (l *Log) Verify(base, generation int64, pace func(bytes int) bool) error {
 func (x *source) verify(v *View, info SegmentInfo, pace func(bytes int) bool) error {
 	buf := x.shared.host.Buffers.Get(scrubStep)
 	defer func() { buf.Release() }()
-	next := info.Base
+	at := course{next: info.Base, sparse: info.Sparse}
 	for pos := int64(0); pos < x.size; {
 		n := int(min(x.size-pos, int64(scrubStep)))
 		h, err := x.header(pos)
@@ -66,14 +67,45 @@ func (x *source) verify(v *View, info SegmentInfo, pace func(bytes int) bool) er
 			return err
 		}
 		var done int
-		x.shared.host.Tasks.Compute("scrub", n, func() { done, next, err = v.sound(b, next) })
+		x.shared.host.Tasks.Compute("scrub", n, func() { done, err = v.sound(b, &at) })
 		if err != nil {
 			return x.corrupt(pos+int64(done), err)
 		}
 		pos += int64(done)
 	}
-	if x.size == info.Bytes && next != info.End {
-		return fmt.Errorf("it ends at offset %d instead of %d: %w", next, info.End, ErrCorrupt)
+	if x.size == info.Bytes {
+		return at.finished(&info)
+	}
+	return nil
+}
+
+// course is where a walk over the batches of a segment has come to.
+type course struct {
+	// next is the offset that comes next, the least one in a sparse segment.
+	next   int64
+	sparse bool
+	sum    uint32
+}
+
+// prefix is the part of a batch that its CRC does not cover: base offset, length and leader epoch. Where offsets have no
+// gaps they check each other; in a sparse segment a checksum over all of them does.
+const prefix = 16
+
+// pass goes on behind a batch.
+func (c *course) pass(h *batch.Header, one []byte) {
+	c.next = h.LastOffset() + 1
+	if c.sparse {
+		c.sum = crc32.Update(c.sum, crc32.MakeTable(crc32.Castagnoli), one[:prefix])
+	}
+}
+
+// finished checks that a walk over a whole segment ends as it should.
+func (c *course) finished(info *SegmentInfo) error {
+	switch {
+	case !c.sparse && c.next != info.End || c.next > info.End:
+		return fmt.Errorf("it ends at offset %d instead of %d: %w", c.next, info.End, ErrCorrupt)
+	case c.sparse && c.sum != info.Sum:
+		return fmt.Errorf("the offsets of its batches do not check: %w", ErrCorrupt)
 	}
 	return nil
 }
@@ -82,8 +114,16 @@ func (x *source) verify(v *View, info SegmentInfo, pace func(bytes int) bool) er
 const checkedPiece = 1 << 20
 
 // checkOnce checks the pieces of a file that hold the positions from pos to end, as far as they are from an earlier life
-// of the node and were not checked since the file was opened.
+// of the node and were not checked since the file was opened. A sparse segment is checked as a whole.
 func (x *source) checkOnce(v *View, h *handle, pos, end int64) error {
+	if x.info.Sparse && x.seg.doubtful > 0 && h.checked[0].Load() == 0 {
+		if err := x.checkAll(v); err != nil {
+			return err
+		}
+		for _, c := range h.checked {
+			c.Add(1)
+		}
+	}
 	for k := pos / checkedPiece; k*checkedPiece < min(end, x.seg.doubtful); k++ {
 		if h.checked[k].Load() > 0 {
 			continue
@@ -96,17 +136,25 @@ func (x *source) checkOnce(v *View, h *handle, pos, end int64) error {
 	return nil
 }
 
+// checkAll checks a whole segment.
+func (x *source) checkAll(v *View) error {
+	x.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
+	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: x.size, whole: x.size, info: x.info, rolled: true}
+	defer y.close()
+	return y.verify(v, x.info, func(int) bool { return true })
+}
+
 // checkPiece checks all batches that have bytes between two positions.
 func (x *source) checkPiece(v *View, from, to int64) error {
 	size := min(x.size, x.seg.doubtful)
 	x.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
-	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, rolled: x.rolled}
+	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, info: x.info, rolled: x.rolled}
 	defer y.close()
 	e, err := y.lookup(func(e indexEntry) bool { return int64(e.pos) <= from })
 	if err != nil {
 		return err
 	}
-	pos, next := int64(e.pos), x.seg.base+int64(e.rel)
+	pos, at := int64(e.pos), course{next: x.seg.base + int64(e.rel)}
 	buf := x.shared.host.Buffers.Get(checkedPiece)
 	defer func() { buf.Release() }()
 	for pos < to {
@@ -114,8 +162,8 @@ func (x *source) checkPiece(v *View, from, to int64) error {
 		if err != nil {
 			return err
 		}
-		if behind := pos + int64(b.Size()); behind <= from && b.BaseOffset == next {
-			pos, next = behind, b.LastOffset()+1
+		if behind := pos + int64(b.Size()); behind <= from && b.BaseOffset == at.next {
+			pos, at.next = behind, b.LastOffset()+1
 			continue
 		}
 		n := max(b.Size(), int(min(to-pos, checkedPiece)))
@@ -126,42 +174,43 @@ func (x *source) checkPiece(v *View, from, to int64) error {
 		if err := y.read(buf.Bytes()[:n], pos); err != nil {
 			return err
 		}
-		done, after, err := v.sound(buf.Bytes()[:n], next)
+		done, err := v.sound(buf.Bytes()[:n], &at)
 		if err != nil {
 			return x.corrupt(pos+int64(done), err)
 		}
-		pos, next = pos+int64(done), after
+		pos += int64(done)
 	}
 	return nil
 }
 
 var errEpoch = errors.New("its leader epoch is not that of its offsets")
 
-// sound checks the whole batches at the start of b, the first of which begins at offset next, and returns how many bytes
-// are sound and what comes next. A batch that is cut off at the end of b is no error, unless it is the first.
-func (v *View) sound(b []byte, next int64) (int, int64, error) {
+// sound checks the whole batches at the start of b, the first of which is the next one of a walk, and returns how many
+// bytes are sound. A batch that is cut off at the end of b is no error, unless it is the first.
+func (v *View) sound(b []byte, c *course) (int, error) {
 	at := 0
 	for len(b)-at >= batch.HeaderSize {
 		h, err := batch.Parse(b[at:])
-		if err == nil && (h.BaseOffset != next || h.LastOffsetDelta < 0) {
-			err = fmt.Errorf("it has offset %d instead of %d", h.BaseOffset, next)
+		if err == nil && (h.BaseOffset != c.next && !c.sparse || h.BaseOffset < c.next || h.LastOffsetDelta < 0) {
+			err = fmt.Errorf("it has offset %d instead of %d", h.BaseOffset, c.next)
 		}
 		if err != nil {
-			return at, next, err
+			return at, err
 		}
 		if h.Size() > len(b)-at {
 			break
 		}
 		if err := batch.CheckCRC(b[at : at+h.Size()]); err != nil {
-			return at, next, err
+			return at, err
 		}
 		if !v.mayBe(&h) {
-			return at, next, errEpoch
+			return at, errEpoch
 		}
-		at, next = at+h.Size(), h.LastOffset()+1
+		c.pass(&h, b[at:])
+		at += h.Size()
 	}
 	if at == 0 {
-		return 0, next, errors.New("it is cut off")
+		return 0, errors.New("it is cut off")
 	}
-	return at, next, nil
+	return at, nil
 }

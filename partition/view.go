@@ -23,6 +23,13 @@ type View struct {
 	Dropped bool
 	// Whole says that nothing between log start and end is missing.
 	Whole bool
+	// Marks say how far the log is compacted; Compacting that a compaction was taken and waits for a durable checkpoint.
+	Marks      []CleanMark
+	Compacting bool
+
+	// regress counts what made compacted parts of the log something else, damaged says that there are damaged files.
+	regress int64
+	damaged bool
 
 	// onDisk is the end of what a durable checkpoint has: the segment that was being written, and its length.
 	onDisk filePosition
@@ -39,7 +46,8 @@ func (l *Log) Publish() {
 	v := &View{LogStart: l.logStart, End: l.end, LastStable: l.end, Epochs: l.epochs,
 		MaxTimestamp: max(l.rolledTime, l.info.MaxTimestamp), Bytes: l.rolledBytes + l.info.Bytes,
 		rolled: l.rolled, chunks: l.tail.chunks, onDisk: l.onDisk,
-		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}, Whole: l.isWhole()}
+		active: rolledSegment{seg: l.active, info: l.info, entries: l.entries, from: l.entriesFrom}, Whole: l.isWhole(),
+		Marks: l.marks, Compacting: l.taken != nil, regress: l.regress, damaged: len(l.damaged) > 0}
 	l.view.Store(v)
 	l.watchers.Wake()
 }

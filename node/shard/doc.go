@@ -184,12 +184,12 @@
 //	call 4, quorum        empty; answer: version u8 (0) | term u | commit u | count u,
 //	                      node z | directory 16 | match u | last contact z | last caught up z, ms since 1970
 //	call 5, adopted       version u8 (0) | topic id 16; answer: 1 its partitions led from there are there | 0 not in time
-//	call 32, files        version u8 (0) | shard u | topic id 16 | index z | five times 0 z; answer: status, count u, segments as in
+//	call 32, files        version u8 (1) | shard u | topic id 16 | index z | five times 0 z; answer: status, count u, segments as in
 //	                      a partition's checkpoint
-//	call 33, range        version u8 (0) | shard u | topic id 16 | index z | base z | generation z | position z (-1: of the batch that
+//	call 33, range        version u8 (1) | shard u | topic id 16 | index z | base z | generation z | position z (-1: of the batch that
 //	                      holds the offset) | offset z | bytes z; answer: status, position z, whole batches
 //	call 34, doubtful     as call 33: what came of that file was bad; answer: status
-//	                      status: version u8 (0) | 0 good, 1 the partition is not here, 2 the file has changed
+//	                      status: version u8 (1) | 0 good, 1 the partition is not here, 2 the file has changed
 //
 // The data of a raft snapshot (MsgSnap), at most 64 MiB:
 //

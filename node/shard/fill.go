@@ -291,6 +291,14 @@ func (f *filler) pullFile(j *fillJob, log *partition.Log, hole partition.OffsetR
 	for more := true; more && position < file.Bytes && failed == nil; {
 		position, more, failed = f.pullPiece(j, fill, node, file, position)
 	}
+	if failed == nil && !fill.Agrees(*file) {
+		f.doubt(j, node, file)
+		fill.Abandon()
+		return hole.Start, fmt.Errorf("the offsets in its segment %d do not check: %w", file.Base, partition.ErrCorrupt)
+	}
+	if failed == nil && file.Sparse {
+		failed = fill.Reach(file.End)
+	}
 	if errors.Is(failed, partition.ErrChanged) || f.set.stopped() {
 		fill.Abandon()
 		return hole.Start, failed
@@ -320,16 +328,13 @@ func (f *filler) pullPiece(j *fillJob, fill *partition.Fill, node int32, file *p
 		return position, false, err
 	}
 	at, n := binary.Varint(answer)
-	if n <= 0 || position >= 0 && at != position || len(answer) == n {
+	if ended := file.Sparse && at == file.Bytes; n <= 0 || position >= 0 && at != position || len(answer) == n && !ended {
 		return position, false, errors.New("its answer makes no sense")
 	}
 	batches := answer[n:]
 	more, err := fill.Write(batches)
 	if errors.Is(err, partition.ErrCorrupt) {
-		// The other node does not know that its file is damaged.
-		if b, err := f.set.links.Call(node, callDoubtful, w.encode(), f.set.host.Clock.Now().Add(fillCall)); err == nil {
-			b.Release()
-		}
+		f.doubt(j, node, file)
 	}
 	if err != nil {
 		return position, false, err
@@ -337,6 +342,14 @@ func (f *filler) pullPiece(j *fillJob, fill *partition.Fill, node int32, file *p
 	f.set.numbers.Filled.Add(int64(len(batches)))
 	f.pace(len(batches))
 	return at + int64(len(batches)), more, nil
+}
+
+// doubt tells another node that a file of it is damaged, which it does not know.
+func (f *filler) doubt(j *fillJob, node int32, file *partition.SegmentInfo) {
+	w := wanted{shard: j.shard.id, id: j.id, base: file.Base, generation: file.Generation}
+	if b, err := f.set.links.Call(node, callDoubtful, w.encode(), f.set.host.Clock.Now().Add(fillCall)); err == nil {
+		b.Release()
+	}
 }
 
 // files asks another node what it holds of a partition.

@@ -16,7 +16,7 @@ const (
 	callRange    = callFill + 1 // a piece of one
 	callDoubtful = callFill + 2 // a piece of one came with bad bytes: look at it
 
-	fillVersion = 0
+	fillVersion = 1 // in version 0 segments had no gaps
 	// mostRange bounds the bytes that one call asks for, unless a single batch has more.
 	mostRange = 4 << 20
 )

@@ -29,6 +29,8 @@ var (
 // single-threaded.
 type Coders struct {
 	scratch    []byte
+	rebuilt    []byte // by Filter
+	kept       []int
 	source     bytes.Reader
 	gzipReader *gzip.Reader
 	gzipWriter *gzip.Writer
