@@ -86,7 +86,7 @@ func (b *Broker) Metrics() []Metric {
 	overview := b.overview()
 	list := slices.Concat(
 		b.requestMetrics(), b.connectionMetrics(), b.trafficMetrics(&overview), b.storageMetrics(&overview),
-		b.clusterMetrics(&overview), b.memoryMetrics(),
+		b.clusterMetrics(&overview), b.memoryMetrics(), b.groupMetrics(),
 	)
 	slices.SortStableFunc(list, func(a, b Metric) int { return cmp.Compare(a.Name, b.Name) })
 	return list

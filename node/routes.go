@@ -66,6 +66,7 @@ func routes() []route {
 		on((*Broker).describeQuorum),
 		on((*Broker).updateFeatures),
 		on((*Broker).describeCluster),
+		on((*Broker).describeProducers),
 		on((*Broker).unregisterBroker),
 		on((*Broker).listConfigResources),
 		on((*Broker).describeTopicPartitions),
