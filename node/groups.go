@@ -179,15 +179,6 @@ func (g *groups) ask(groupID string, r group.Request) *host.Future[group.Respons
 	return g.put(all[group.PartitionOf(groupID, int32(len(all)))], r)
 }
 
-// askAll puts a request to every coordinator; of makes one for each.
-func (g *groups) askAll(of func() group.Request) []*host.Future[group.Response] {
-	var answers []*host.Future[group.Response]
-	for _, p := range g.current.Load().partitions {
-		answers = append(answers, g.put(p, of()))
-	}
-	return answers
-}
-
 func (g *groups) put(p *groupPartition, r group.Request) *host.Future[group.Response] {
 	tasks := g.broker.host.Tasks
 	call := &groupCall{request: r, answer: host.NewFuture[group.Response](tasks)}
