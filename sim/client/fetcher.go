@@ -211,7 +211,9 @@ func (f *Fetcher) request(addr string, s *fetchSession) *wire.FetchRequest {
 		m.Topics[i].Partitions = append(m.Topics[i].Partitions, part)
 	}
 	for _, k := range s.knows {
-		still := func(now known) bool { return now.position == k.position && now.topic == k.topic }
+		still := func(now known) bool { // it may have been dropped and added again
+			return now.position.Topic == k.position.Topic && now.position.Partition == k.position.Partition && now.topic == k.topic
+		}
 		if s.id != 0 && !slices.ContainsFunc(knows, still) {
 			m.ForgottenTopicsData = append(m.ForgottenTopicsData, wire.FetchRequestForgottenTopic{Topic: k.position.Topic, TopicId: k.topic,
 				Partitions: []int32{k.position.Partition}})

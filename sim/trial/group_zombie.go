@@ -40,6 +40,7 @@ func (g *groupState) remember(x *memberState, q wire.Message) {
 func (t *trial) beZombie(i int, name string, d *sim.Draws, a ActorPlan) {
 	c := t.newClient(name, a)
 	c.Least(wire.KeyOffsetCommit, 9) // which members of the consumer protocol need
+	c.Least(wire.KeyProduce, 7)      // which has all codecs
 	defer c.Close()
 	for n := 0; !t.stop; t.rest(d, a) {
 		if len(t.acked) > 0 && d.Chance(0.4) {

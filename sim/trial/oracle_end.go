@@ -115,7 +115,9 @@ func (o *oracle) recordFetch(l *partitionLog, who int, called host.Instant, d cl
 		Return: int64(o.trial.host.Clock.Now()), Offset: d.From, To: d.To, Seek: seek}
 	for _, r := range d.Records {
 		op.Records = append(op.Records, linearizability.Hash(r.Key, r.Value))
-		op.Epochs = append(op.Epochs, r.Epoch)
+		if o.trial.healed || !o.trial.rots() { // see place
+			op.Epochs = append(op.Epochs, r.Epoch)
+		}
 	}
 	o.history = append(o.history, op)
 }
