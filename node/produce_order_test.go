@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/binary"
+	"fmt"
 	"testing"
 
 	"millrace/net/wire"
@@ -10,6 +11,14 @@ import (
 // TestWhatFollowsARefusedBatchWaitsForIt sends the second batch of a producer when the partition has come into being after
 // the first was refused.
 func TestWhatFollowsARefusedBatchWaitsForIt(t *testing.T) {
+	for _, wrong := range followRefused(t) {
+		t.Error(wrong)
+	}
+}
+
+// followRefused says what was wrong with the answers.
+func followRefused(t *testing.T) (wrong []string) {
+	t.Helper()
 	b := newBroker(t)
 	r, other := dialRaw(t, b), dialRaw(t, b)
 	from := func(r *rawConn, sequence uint32) wire.ErrorCode {
@@ -32,12 +41,13 @@ func TestWhatFollowsARefusedBatchWaitsForIt(t *testing.T) {
 		{3, wire.ErrNotLeaderOrFollower}, {6, wire.ErrNotLeaderOrFollower}, {0, wire.ErrNone}, {3, wire.ErrNone}, {6, wire.ErrNone},
 	} {
 		if code := from(r, step.sequence); code != step.want {
-			t.Errorf("sequence %d: %v, want %v", step.sequence, code, step.want)
+			wrong = append(wrong, fmt.Sprintf("sequence %d: %v, want %v", step.sequence, code, step.want))
 		}
 	}
 	if code := from(other, 9); code != wire.ErrNone { // nothing was refused there
-		t.Errorf("on another connection: %v", code)
+		wrong = append(wrong, fmt.Sprintf("on another connection: %v", code))
 	}
+	return wrong
 }
 
 // TestRefusedBatchThatCameAgainElsewhere sends the batch after a refused one when that has come again by another way, as by

@@ -104,3 +104,22 @@ func (c *Client) FetchOffset(group, topic string, partition int32) (int64, strin
 	}
 	return 0, "", &Violation{"OffsetFetch: no answer for the partition"}
 }
+
+// FetchFrom asks some broker, whether it leads or not, for what is at an offset, and does not wait for more. It returns the
+// answer's code.
+func (c *Client) FetchFrom(addr, topic string, partition int32, offset int64) (wire.ErrorCode, error) {
+	m := wire.NewFetchRequest()
+	m.MaxWaitMs, m.MinBytes, m.MaxBytes, m.SessionEpoch = 0, 0, 1000, -1
+	part := wire.NewFetchRequestPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = partition, offset, 1000
+	m.Topics = []wire.FetchRequestTopic{{Topic: topic, TopicId: c.topicID(topic), Partitions: []wire.FetchRequestPartition{part}}}
+	answer, err := c.Do(addr, m)
+	if err != nil {
+		return wire.ErrNone, err
+	}
+	r := answer.(*wire.FetchResponse)
+	if r.ErrorCode != wire.ErrNone || len(r.Responses) != 1 || len(r.Responses[0].Partitions) != 1 {
+		return r.ErrorCode, nil
+	}
+	return r.Responses[0].Partitions[0].ErrorCode, nil
+}

@@ -176,7 +176,20 @@ func (t *trial) look(who int, name string, d *sim.Draws, a ActorPlan) {
 			c.Turn()
 			t.check(l.String(), "metadata", c.Refresh(l.topic.plan.Name))
 		}
+		if d.Chance(0.3) {
+			t.probe(c, l, t.brokers[d.Below(int64(len(t.brokers)))])
+		}
 		t.lookAtEnds(who, c, l)
+	}
+}
+
+// probe asks a broker, whether it leads or not, for what comes behind everything that anybody has seen. It may know less, but
+// it may not say that there is no such offset.
+func (t *trial) probe(c *client.Client, l *partitionLog, b *broker) {
+	offset := l.high
+	code, err := c.FetchFrom(b.node.Name()+":9092", l.topic.plan.Name, l.index, offset)
+	if err == nil && code == wire.ErrOffsetOutOfRange && offset >= l.mayStart && !l.limitless {
+		t.failf("%v: fetch at %d is out of range for %s, although the log ended there before", l, offset, b.node.Name())
 	}
 }
 

@@ -128,7 +128,7 @@ func (p *Plan) cluster(seed uint64) {
 	}
 	for i := range p.Actors {
 		if p.Actors[i].Kind == "consumer" && d.Chance(0.6) {
-			p.Actors[i].Jump, p.Actors[i].Rejoin = float64(d.Skewed(1, 50))/1000, float64(d.Skewed(1, 50))/1000
+			p.Actors[i].Jump, p.Actors[i].Rejoin = float64(d.Skewed(2, 200))/1000, float64(d.Skewed(1, 50))/1000
 		}
 		if b.Racks > 0 && p.Actors[i].Kind == "consumer" && d.Chance(0.7) {
 			p.Actors[i].Rack = rack(int(d.Below(int64(b.Racks))))
