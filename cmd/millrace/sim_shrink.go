@@ -17,12 +17,13 @@ func (s *session) simShrink(ctx context.Context, f *simFlags, p *trial.Plan) err
 	defer stop()
 	x := newShrinker(ctx, workerKind{mutant: f.mutant}, f.jobs, s.note)
 	defer x.close()
-	if err := x.begin(p); err != nil {
+	p, err := x.begin(p)
+	if err != nil {
 		return err
 	}
 	p = x.shrink(p)
 	s.keepPlan(f, p, "-small")
-	_, err := fmt.Fprintln(s.out, p)
+	_, err = fmt.Fprintln(s.out, p)
 	return err
 }
 
@@ -54,19 +55,27 @@ func (x *shrinker) close() {
 	}
 }
 
-// begin runs the plan that is to be shrunk, which must fail.
-func (x *shrinker) begin(p *trial.Plan) error {
-	r := x.run(p)
+// livelocked is after how many yields a run that is looked at for a livelock counts as one. Runs that end take less
+// than half.
+const livelocked = 4e6
+
+// begin runs the plan that is to be shrunk, which must fail, and returns it as it is gone on with.
+func (x *shrinker) begin(p *trial.Plan) (*trial.Plan, error) {
+	r := x.run(x.ctx, p)
 	if r.Error == "" || r.Empty {
-		return fmt.Errorf("the plan does not fail: %s", r.Error)
+		return nil, fmt.Errorf("the plan does not fail: %s", r.Error)
 	}
 	x.failure, x.class = firstLine(r.Error), story.Explain(r.Error).Class
 	x.note("fails: %s", x.failure)
-	return nil
+	if r.Yields > 2*livelocked {
+		p = p.With(p.Seed)
+		p.World.Steps = livelocked
+	}
+	return p, nil
 }
 
-// run runs one plan in whatever process is free.
-func (x *shrinker) run(p *trial.Plan) simReport {
+// run runs one plan in whatever process is free, until the context ends.
+func (x *shrinker) run(ctx context.Context, p *trial.Plan) simReport {
 	w := <-x.idle
 	defer func() { x.idle <- w }()
 	if w == nil {
@@ -77,7 +86,12 @@ func (x *shrinker) run(p *trial.Plan) simReport {
 			return simReport{Seed: p.Seed, Empty: true, Error: err.Error()}
 		}
 	}
+	process := w.cmd.Process
+	late := context.AfterFunc(ctx, func() { process.Kill() })
 	r, ok := w.runPlan(p)
+	if !late() && ctx.Err() != nil {
+		r, ok = simReport{Seed: p.Seed, Empty: true, Error: "there was no time for it"}, false
+	}
 	if !ok {
 		w = nil
 	}
@@ -109,7 +123,7 @@ func (x *shrinker) first(plans []*trial.Plan) *trial.Plan {
 				if stop {
 					return
 				}
-				if x.same(x.run(plans[i])) {
+				if x.same(x.run(x.ctx, plans[i])) {
 					mu.Lock()
 					found = min(found, i)
 					mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,10 +75,10 @@ func (s *session) why(ctx context.Context, f *simFlags, arg, html string) error 
 	defer stop()
 	x := newShrinker(shrinking, workerKind{mutant: f.mutant}, f.jobs, s.note)
 	defer x.close()
-	if err := x.begin(p); err != nil {
+	v := &story.Verdict{Before: sizeOf(p)}
+	if p, err = x.begin(p); err != nil {
 		return err
 	}
-	v := &story.Verdict{Before: sizeOf(p)}
 	p = x.shrink(p)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -91,9 +92,13 @@ func (s *session) why(ctx context.Context, f *simFlags, arg, html string) error 
 	defer stop2()
 	v.Odds = x.odds(bisecting, p, tale.End)
 	looks := tale.Moments(80)
+	for i := range time.Duration(40) {
+		looks = append(looks, tale.End/40*i)
+	}
 	if from, to, ok := v.Decided(); ok {
 		looks = append(looks, from, to)
 	}
+	slices.Sort(looks)
 	if tale, err = tell(ctx, f.mutant, p, looks); err != nil {
 		return err
 	}
@@ -165,7 +170,7 @@ func (x *shrinker) oddsAt(ctx context.Context, p *trial.Plan, at time.Duration) 
 	o := story.Odds{At: at}
 	results := make(chan bool)
 	for i := range uint64(oddsTries) {
-		go func() { results <- x.same(x.run(p.Reseeded(trial.ReseedPlan{At: at, Number: i + 1}))) }()
+		go func() { results <- x.same(x.run(ctx, p.Reseeded(trial.ReseedPlan{At: at, Number: i + 1}))) }()
 	}
 	for range oddsTries {
 		if o.Tries++; <-results {

@@ -50,7 +50,7 @@ var meanings = []struct {
 	{regexp.MustCompile(`holds record .*, and now|: inconsistent-offset: `), Meaning{"D1", classLoss,
 		"an offset that was acknowledged or read holds the same record for ever",
 		"an acknowledged record was lost and another one took its offset; readers have seen two different logs"}},
-	{regexp.MustCompile(`is at offset \d+ and at \d+|: duplicate: `), Meaning{"D1, D10", classLoss,
+	{regexp.MustCompile(`is at offset \d+ and at \d+|sent again, at|: duplicate: `), Meaning{"D1, D10", classLoss,
 		"a record has one offset", "a record is there twice although its producer is idempotent"}},
 	{regexp.MustCompile(`holds what nobody sent|holds \d+ records|where \d+ was expected|: never-sent: |hold \d+ records`), Meaning{"D4", classLoss,
 		"a read gives the records that were sent, one after the other", "a reader gets garbage, a gap, or records twice"}},

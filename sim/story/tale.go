@@ -38,6 +38,8 @@ type Event struct {
 	// Node is where it happened, Other the other end of a link.
 	Node  string   `json:"node,omitempty"`
 	Other []string `json:"other,omitempty"`
+	// Disk says that it is about the node's disk.
+	Disk bool `json:"disk,omitempty"`
 	// Fault is the number of the fault or crash of the plan, from 1 on; see Tale.Faults.
 	Fault int `json:"fault,omitempty"`
 	// Log is the partition, From and To the offsets that it is about.

@@ -47,6 +47,8 @@ type WorldPlan struct {
 	FullDisks  int // how often the disk is nearly full for a while
 	Drift      int64
 	Drifts     []int64 `json:",omitempty"` // of the nodes after the first
+	// Steps bounds the yields of the run; 0 means 30 million.
+	Steps uint64 `json:",omitempty"`
 }
 
 // TopicPlan is a topic of the load.

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +99,7 @@ func Run(seed uint64, o Options) Result {
 	}
 	seed = plan.Seed
 	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
-		Limit: 20 * time.Minute, Steps: 30e6, Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
+		Limit: 20 * time.Minute, Steps: cmp.Or(plan.World.Steps, 30e6), Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
 	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
 	t.oracle = newOracle(t)
 	t.setFaults(true)

@@ -93,7 +93,7 @@ func (x *Teller) take(h sim.Happening) {
 		x.add(h, story.Resume, story.Event{Node: h.Args[0].(string), Text: fmt.Sprintf("%s goes on", h.Args[0])})
 	case "fault %s":
 		if kind := h.Args[0].(string); kind != "pause" && !strings.HasPrefix(kind, "crash/") {
-			x.add(h, story.World, story.Event{Text: worldWords(h.Node, kind)})
+			x.add(h, story.World, story.Event{Text: worldWords(h.Node, kind), Disk: isDisk(kind)})
 		}
 	case "failed: %v":
 		x.add(h, story.Violation, story.Event{})
@@ -111,7 +111,7 @@ func (x *Teller) plan(h sim.Happening) bool {
 	case faultBegins, faultOver:
 		i := h.Args[0].(int)
 		f := p.Faults[i]
-		e := story.Event{Fault: len(p.Crashes) + i + 1}
+		e := story.Event{Fault: len(p.Crashes) + i + 1, Disk: isDisk(f.Kind) || f.Files != ""}
 		if e.Node = nodeName(f.From[0]); len(f.From) == 1 {
 			e.Other = nodeNames(f.To)
 		} else {

@@ -201,6 +201,16 @@ func (p *Plan) setting() []string {
 	return all
 }
 
+// isDisk says that a kind of fault, of a plan or of the world, strikes a disk.
+func isDisk(kind string) bool {
+	for _, word := range []string{"disk", "sync", "write", "read", "sector", "rot", "space", faultWipe, faultStale} {
+		if strings.Contains(kind, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // worldWords describes a fault that the world drew, on a node.
 func worldWords(node, kind string) string {
 	if node == "" {
