@@ -18,7 +18,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 10s
 MINUTES ?= 2
 
-.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster durability bench clean
+.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster compat durability bench clean
 
 build: ## the binary, build/millrace
 	@mkdir -p build
@@ -69,6 +69,10 @@ demo-cluster: build ## the same on three nodes that are killed and restarted in 
 	$(GO) build -o build/ ./cmd/demo
 	$(GO) build -C .ci/tools -o "$(CURDIR)/build/" ./sarama
 	build/demo --nodes 3 --clients franz-go,kcat,java,sarama --phases kills,rolling $(DEMO)
+
+compat: build ## every Kafka client, and the table in docs/compatibility.md (Java 17, Maven, Python 3 with venv, Node with npm, kcat)
+	$(GO) build -o build/ ./cmd/compat
+	build/compat --table docs/compatibility.md $(COMPAT)
 
 durability: ## no answer leaves before what it acknowledges is on disk (strace)
 	@mkdir -p build
