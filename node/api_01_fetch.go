@@ -116,6 +116,7 @@ type fetchRun struct {
 	confirming         confirmations
 	leaders            leaders
 	leaderBy           host.Instant // as in producing
+	tight              bool         // there was no room in memory for what was found
 }
 
 // fetchItem is a partition of a fetch with what was found in it so far.
@@ -129,6 +130,9 @@ type fetchItem struct {
 	view   *partition.View
 	ranges []*partition.Range
 	bytes  int64
+	// charged is what they hold in memory, held says that nothing was read for lack of room for it.
+	charged int64
+	held    bool
 	// records is the number of offsets in them.
 	records int64
 	code    wire.ErrorCode
@@ -167,7 +171,11 @@ func (f *fetchRun) run(list []*fetchPartition) {
 	defer f.call.waits(f.call.now())
 	for !f.enough() {
 		f.refresh()
-		if f.enough() || f.call.ending() || !w.WaitUntil(f.until()) {
+		if f.enough() || f.call.ending() {
+			break
+		}
+		until := f.until()
+		if next := f.again(until); !w.WaitUntil(next) && next == until {
 			break
 		}
 	}
@@ -199,13 +207,14 @@ func (f *fetchRun) refresh() {
 			item.code, item.log = wire.ErrNotLeaderOrFollower, nil // the client finds the new leader sooner
 			continue
 		}
-		if !item.beyond && item.log.View() == item.view {
+		if !item.beyond && !item.held && item.log.View() == item.view {
 			continue
 		}
 		if item.bytes >= min(int64(item.want.maxBytes), f.maxBytes) {
 			continue // full already
 		}
 		item.release(f)
+		item.held = false
 		f.read(item)
 	}
 }
@@ -215,6 +224,7 @@ func (item *fetchItem) release(f *fetchRun) {
 		r.Release()
 	}
 	f.bytes -= item.bytes
+	item.refund(f)
 	item.ranges, item.bytes, item.records = nil, 0, 0
 }
 
@@ -233,7 +243,13 @@ func (f *fetchRun) read(item *fetchItem) {
 	}
 	offset, limit := item.want.offset, min(int64(item.want.maxBytes), f.maxBytes-f.bytes)
 	for {
-		r, err := read(offset, int(max(limit-item.bytes, 0)), f.bytes == 0)
+		room, ok := f.reserve(max(limit-item.bytes, 0))
+		if !ok {
+			item.held = item.bytes == 0
+			return
+		}
+		r, err := read(offset, int(room), f.bytes == 0)
+		item.charge(f, r, room)
 		if err != nil && item.bytes > 0 && (errors.Is(err, partition.ErrMissing) || errors.Is(err, partition.ErrCorrupt)) {
 			return // what comes before it is answered; the next fetch begins there
 		}

@@ -41,6 +41,8 @@ type Broker struct {
 	sessions  *sessionSlots
 	groups    *groups
 	metrics   *metrics
+	// perAddress bounds the connections from single addresses.
+	perAddress map[string]int
 	// caughtUp is not zero once the node has had all that the leaders of its partitions had.
 	caughtUp *host.Counter
 }
@@ -57,6 +59,9 @@ func Start(h host.Host, c Config) (*Broker, error) {
 	b.brokerResource = catalog.ResourceKey(catalog.ResourceBroker, strconv.Itoa(int(c.NodeID)))
 	b.clusterResource = catalog.ResourceKey(catalog.ResourceBroker, "")
 	b.fetchMaxBytes = config.Layers{Static: static}.Int("fetch.max.bytes")
+	if b.perAddress, err = perAddress(config.Layers{Static: static}.String("max.connections.per.ip.overrides")); err != nil {
+		return nil, err
+	}
 	b.rackAware = config.Layers{Static: static}.String("replica.selector.class") == config.RackAwareReplicaSelector
 	b.metrics, b.caughtUp = newMetrics(h.Tasks), host.NewCounter(h.Tasks)
 	if err := b.setRoutes(routes()); err != nil {

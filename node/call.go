@@ -33,6 +33,8 @@ type call struct {
 	begun, ready host.Instant
 	waited       time.Duration
 	times        shard.Times
+	// charged is how much of what the answer holds in memory is charged to the budget of answers already.
+	charged int64
 }
 
 type releaser interface{ Release() }
@@ -96,14 +98,24 @@ func (c *call) Finish(w host.Waiter) server.Response {
 	c.ready = c.now()
 	c.route.numbers.observe(c)
 	if c.hangUp || answer == nil {
-		return server.Response{Close: c.hangUp}
+		return server.Response{Close: c.hangUp, Charged: c.charged}
 	}
 	parts, err := wire.EncodeResponse(c.client.scratch[:0], c.Version, c.Correlation, answer)
 	if err != nil { // an answer that the protocol cannot say: too long a string
 		c.broker.host.Log.Error("answer cannot be encoded", "api", c.route.api.Name, "error", err)
-		return server.Response{Close: true}
+		return server.Response{Close: true, Charged: c.charged}
 	}
-	return server.Response{Parts: parts}
+	c.route.numbers.weigh(parts)
+	return server.Response{Parts: parts, Charged: c.charged}
+}
+
+// Weight is about what the answer will take in memory: as much as large ones of the API took lately. Fetches, which may wait
+// for long, charge what they find when they find it.
+func (c *call) Weight() int64 {
+	if c.route.api.Key == wire.KeyFetch {
+		return 0
+	}
+	return c.route.numbers.weight.Load()
 }
 
 // Drop gives the call up.

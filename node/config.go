@@ -43,6 +43,9 @@ type Config struct {
 
 	// Lanes is the number of data shards that partitions are spread over. Default 4.
 	Lanes int
+	// Files is how many file descriptors the node may use; 0 is no bound that is known. Connections are refused before they
+	// are used up.
+	Files int
 	// Server bounds connections and requests. Properties that name the same things win.
 	Server server.Options
 

@@ -29,10 +29,12 @@ type apiNumbers struct {
 	requests *host.Counter
 	latency  *host.Histogram         // nanoseconds from the whole request to its answer being ready
 	phases   [phases]*host.Histogram // nil: the API has no such phase
+	// weight is what large answers of the API took in memory lately.
+	weight *host.Counter
 }
 
 func (m *metrics) api(name string, staged bool) *apiNumbers {
-	n := &apiNumbers{name: name, requests: host.NewCounter(m.tasks), latency: host.NewHistogram(m.tasks)}
+	n := &apiNumbers{name: name, requests: host.NewCounter(m.tasks), latency: host.NewHistogram(m.tasks), weight: host.NewCounter(m.tasks)}
 	has := []phase{phaseQueue, phaseHandle, phaseWait, phaseSend}
 	if staged {
 		has = []phase{phaseQueue, phaseSync, phaseReplicate, phaseApply, phaseAnswer, phaseSend}
@@ -73,6 +75,23 @@ func (n *apiNumbers) observeStages(c *call) {
 	}
 	n.phases[phaseAnswer].Observe(int64(max(c.ready.Sub(at), 0)))
 }
+
+// weigh notes what an answer takes in memory. A smaller one than before makes the note smaller only bit by bit.
+func (n *apiNumbers) weigh(parts []host.Part) {
+	var size int64
+	for _, p := range parts {
+		size += int64(len(p.Bytes))
+	}
+	switch was := n.weight.Load(); {
+	case size > was:
+		n.weight.Add(size - was)
+	case was > leastWeight:
+		n.weight.Add((size - was) / 8)
+	}
+}
+
+// leastWeight is what is not worth a note.
+const leastWeight = 4 << 10
 
 // sent counts a call whose answer has left.
 func (n *apiNumbers) sent(c *call) {

@@ -48,7 +48,8 @@ func (b *Broker) memoryMetrics() []Metric {
 		name        string
 		used, limit int64
 	}{
-		{"requests", server.Numbers.InFlightBytes.Load(), server.InFlightLimit()},
+		{"requests", server.Requests.Used(), server.Requests.Limit()},
+		{"answers", server.Answers.Used(), server.Answers.Limit()},
 		{"segment queue", m.Queued, m.QueuedLimit},
 		{"tails", m.Tails, m.TailsLimit},
 		{"cache", m.Cached, m.CachedLimit},

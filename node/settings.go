@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"millrace/net/peer"
 	"millrace/net/server"
+	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/config"
 	"millrace/node/host"
@@ -140,12 +142,13 @@ func (b *Broker) topicConfig(image *catalog.Image, t *catalog.Topic) config.Topi
 
 func (b *Broker) setOptions() shard.SetOptions {
 	c, static := b.config, config.Layers{Static: b.static}
+	files := shareFiles(c.Files)
 	o := shard.SetOptions{
 		Node: c.NodeID, ClusterID: c.ClusterID,
 		WAL: wal.Options{FileSize: c.WALFileBytes, FirstFileSize: c.WALFirstBytes, MaxBytes: c.WALMaxBytes},
 		Partitions: partition.Options{
 			CacheBytes: c.CacheBytes, SmallestChunk: c.SmallestChunkBytes, LargestChunk: c.LargestChunkBytes,
-			IndexInterval: c.IndexInterval,
+			IndexInterval: c.IndexInterval, OpenFiles: files.Open, OpenWriters: files.Writing,
 		},
 		Settings:           b.shardSettings,
 		CheckpointBytes:    c.CheckpointBytes,
@@ -184,10 +187,14 @@ func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Set
 	return s
 }
 
+// defaultConnections is the default of max.connections here: Kafka's is none.
+const defaultConnections = 100_000
+
 func (b *Broker) serverOptions() server.Options {
 	o, static := b.config.Server, config.Layers{Static: b.static}
 	o.Closed = func(c *server.Connection) { clientOf(c).endSession(b) }
 	set := func(name string) bool { _, ok := b.static[name]; return ok }
+	o.MaxConnections = cmp.Or(max(o.MaxConnections, 0), defaultConnections)
 	if set("socket.request.max.bytes") {
 		o.MaxFrameBytes = int(static.Int("socket.request.max.bytes"))
 	}
@@ -197,6 +204,14 @@ func (b *Broker) serverOptions() server.Options {
 	if set("max.connections") {
 		o.MaxConnections = int(min(static.Int("max.connections"), math.MaxInt32))
 	}
+	if n := static.Int("max.connections.per.ip"); n < math.MaxInt32 {
+		o.MaxPerAddress = int(max(n, 1))
+	}
+	if n := shareFiles(b.config.Files).Connections; n > 0 {
+		o.MaxConnections = min(o.MaxConnections, n)
+	}
+	o.PerAddress = b.perAddress
+	o.Bulky = func(key int16) bool { return key == wire.KeyProduce }
 	if set("connections.max.idle.ms") {
 		o.IdleTimeout = time.Duration(static.Int("connections.max.idle.ms")) * time.Millisecond
 	}

@@ -93,7 +93,7 @@ func startNode(ctx context.Context, p place, log *slog.Logger) (*startedNode, er
 	}
 	w.serve(p.profiles)
 	cancel := host.NewFuture[struct{}](h.Tasks)
-	p.config.Cancel = cancel
+	p.config.Cancel, p.config.Files = cancel, machine.FileLimit()/max(p.nodes, 1)
 	defer context.AfterFunc(ctx, func() { cancel.Set(struct{}{}) })()
 	b, err := node.Start(h, p.config)
 	if err != nil {

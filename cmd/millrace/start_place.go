@@ -20,8 +20,9 @@ type place struct {
 	http      string
 	httpAsked bool
 	profiles  bool
-	// several says that this process runs more nodes; then lines about a node say which.
+	// several says that this process runs more nodes, and nodes how many; then lines about a node say which.
 	several bool
+	nodes   int
 	// certificates are of the connections between nodes, if there are any.
 	certificates machine.Certificates
 }
@@ -84,7 +85,7 @@ func (o startOptions) clusterHere(one place) ([]place, error) {
 	for i := range o.nodes {
 		p := one
 		id := strconv.Itoa(i + 1)
-		p.several, p.data = true, filepath.Join(o.data, id)
+		p.several, p.nodes, p.data = true, o.nodes, filepath.Join(o.data, id)
 		p.config.NodeID, p.config.Peers, p.config.DataDir = int32(i+1), peers, fullPath(p.data)
 		if o.rack == "" {
 			p.config.Rack = "rack-" + id // so that reading from the nearest replica can be tried, too

@@ -9,33 +9,82 @@ import (
 	"millrace/node/host"
 )
 
-// budget bounds the bytes of all frames in flight.
-type budget struct {
+// Budget bounds the bytes that all connections together hold in memory for one purpose. Its methods may be called from any
+// task.
+type Budget struct {
 	clock host.Clock
 	used  *host.Counter
 	limit int64
+	// held is the time that was spent waiting for it, in nanoseconds.
+	held *host.Counter
+	// tight is told that somebody waits: it must not block. asked is not zero from then until it has looked.
+	tight func()
+	asked *host.Counter
 }
 
-// patience is how long a reader sleeps before it looks at a full budget again.
+// patience is how long who waits sleeps before it looks at a full budget again.
 const patience = 5 * time.Millisecond
+
+func newBudget(h host.Host, limit int64, tight func()) *Budget {
+	return &Budget{
+		clock: h.Clock, used: host.NewCounter(h.Tasks), limit: limit, held: host.NewCounter(h.Tasks), tight: tight, asked: host.NewCounter(h.Tasks),
+	}
+}
+
+// Used is what is taken, Limit the bound, Held for how long altogether somebody has waited.
+func (b *Budget) Used() int64         { return b.used.Load() }
+func (b *Budget) Limit() int64        { return b.limit }
+func (b *Budget) Held() time.Duration { return time.Duration(b.held.Load()) }
 
 // take waits until the budget has room, then takes n bytes of it. What is admitted may go over the limit once, so
 // that a frame larger than the limit passes, and a large one does not starve beside small ones. It returns false when
 // giveUp says so while it waits.
-func (b *budget) take(n int64, giveUp func() bool) bool {
+func (b *Budget) take(n int64, giveUp func() bool) bool {
+	if b.used.Add(n) < b.limit+n {
+		return true
+	}
+	began := b.clock.Now()
+	defer func() { b.held.Add(int64(b.clock.Now().Sub(began))) }()
 	for {
-		if b.used.Add(n) < b.limit+n {
-			return true
-		}
 		b.used.Add(-n)
 		if giveUp() {
 			return false
 		}
+		b.complain()
 		b.clock.Sleep(patience)
+		if b.used.Add(n) < b.limit+n {
+			return true
+		}
 	}
 }
 
-func (b *budget) give(n int64) { b.used.Add(-n) }
+// Reserve takes up to n bytes without waiting, and returns how many: what is left. Whoever gets none asks again later.
+func (b *Budget) Reserve(n int64) int64 {
+	over := b.used.Add(n) - b.limit
+	if over <= 0 {
+		return n
+	}
+	back := min(over, n)
+	b.used.Add(-back)
+	if back == n {
+		b.complain()
+	}
+	return n - back
+}
+
+// Give gives back what was taken, or takes what there is no way to wait for, when n is negative.
+func (b *Budget) Give(n int64) { b.used.Add(-n) }
+
+// complain says that the budget is used up, unless that was said and not looked at yet.
+func (b *Budget) complain() {
+	if b.asked.Load() == 0 {
+		b.asked.Add(1)
+		b.tight()
+	}
+}
+
+// looked makes further complaints heard.
+func (b *Budget) looked() { b.asked.Add(-b.asked.Load()) }
 
 // inOrder returns a map's values in the order of its keys.
 func inOrder[K cmp.Ordered, V any](m map[K]V) []V {

@@ -28,6 +28,10 @@ type Connection struct {
 	waiting *host.Counter // requests not yet answered
 	closing *host.Counter // not zero: the read task has ended
 
+	// What the registry looks at when memory is short: the bytes charged for requests in flight and for the answer that is
+	// being sent, and since when the rest of a frame, and the client to take its answer, is waited for; 0 when it is not.
+	charged, answering, receiving, sending *host.Counter
+
 	// Of the read task.
 	ahead  [4096]byte // bytes read and not yet part of a frame: a small request arrives with one read
 	length int
@@ -52,9 +56,14 @@ func newConnection(s *Server, id int64, conn host.Conn) *Connection {
 		waiting: host.NewCounter(s.host.Tasks),
 		closing: host.NewCounter(s.host.Tasks),
 	}
+	counter := func() *host.Counter { return host.NewCounter(s.host.Tasks) }
+	c.charged, c.answering, c.receiving, c.sending = counter(), counter(), counter(), counter()
 	c.answers = host.NewQueue[inFlight](s.host.Tasks, s.options.InFlightRequests, c.writer)
 	return c
 }
+
+// Answers is the budget of what answers hold in memory, of all connections.
+func (c *Connection) Answers() *Budget { return c.server.Answers }
 
 // ID is the connection's number, unique in a run of the server.
 func (c *Connection) ID() int64 { return c.id }
@@ -83,7 +92,7 @@ func (c *Connection) readLoop() {
 func (c *Connection) read() error {
 	s := c.server
 	for {
-		frame, err := c.readFrame()
+		frame, charge, err := c.readFrame()
 		if err != nil {
 			return err
 		}
@@ -98,51 +107,96 @@ func (c *Connection) read() error {
 		finisher, err := s.handler(r)
 		if err != nil {
 			frame.Release()
-			s.budget.give(size)
+			c.refund(charge)
 			s.Numbers.Malformed.Add(1)
 			return fmt.Errorf("request of API %d version %d: %w", r.Key, r.Version, err)
 		}
 		c.waiting.Add(1)
-		c.answers.Put(inFlight{finisher, size})
+		c.answers.Put(inFlight{finisher, charge})
 	}
 }
 
-// readFrame reads the size and then exactly that many bytes, charged to the budget.
-func (c *Connection) readFrame() (*host.Buffer, error) {
+// plainCharge is how much memory a frame is taken to need, together with what is decoded from it, in times its size.
+const plainCharge = 16
+
+// charge is what a frame of that size takes of the budget of requests; ok is false when it is larger than its API's may be.
+func (c *Connection) charge(size int64, key int16) (charge int64, ok bool) {
+	o := &c.server.options
+	switch {
+	case size < 8 || size > int64(o.MaxFrameBytes):
+		return 0, false
+	case o.Bulky == nil || o.Bulky(key):
+		return size, true
+	}
+	return size * plainCharge, size <= int64(o.MaxPlainBytes)
+}
+
+// refund gives back what a frame took of the budget.
+func (c *Connection) refund(charge int64) {
+	c.charged.Add(-charge)
+	c.server.Requests.Give(charge)
+}
+
+// readFrame reads the size and then exactly that many bytes, charged to the budget. The frame has the time that a slow
+// client needs for it, and no more: who sends a byte now and then to keep it would keep its memory.
+func (c *Connection) readFrame() (frame *host.Buffer, charge int64, err error) {
 	s := c.server
 	if err := c.fill(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	size := int64(int32(binary.BigEndian.Uint32(c.ahead[:])))
-	if size < 8 || size > int64(s.options.MaxFrameBytes) {
+	charge, ok := c.charge(size, int16(binary.BigEndian.Uint16(c.ahead[4:])))
+	if !ok {
 		s.Numbers.Malformed.Add(1)
-		return nil, fmt.Errorf("%w: %d", errFrameSize, size)
+		return nil, 0, fmt.Errorf("%w: %d", errFrameSize, size)
 	}
-	if !s.budget.take(size, c.Closing) {
-		return nil, errDraining
+	if !s.Requests.take(charge, c.Closing) {
+		return nil, 0, errDraining
 	}
-	frame := s.host.Buffers.Get(int(size))
+	c.charged.Add(charge)
+	frame = s.host.Buffers.Get(int(size))
 	at := copy(frame.Bytes(), c.ahead[4:c.length])
 	c.length = copy(c.ahead[:], c.ahead[4+at:c.length])
-	for at < int(size) {
-		c.conn.SetReadDeadline(s.host.Clock.Now().Add(s.options.StallTimeout))
+	if at == int(size) {
+		return frame, charge, nil
+	}
+	if err := c.readRest(frame.Bytes(), at); err != nil {
+		frame.Release()
+		c.refund(charge)
+		return nil, 0, err
+	}
+	return frame, charge, nil
+}
+
+// readRest reads a frame to its end.
+func (c *Connection) readRest(frame []byte, at int) error {
+	s := c.server
+	began := s.host.Clock.Now()
+	c.receiving.Add(int64(began))
+	defer c.receiving.Add(-int64(began))
+	deadline := began.Add(s.timeFor(int64(len(frame))))
+	for at < len(frame) {
+		c.conn.SetReadDeadline(min(deadline, s.host.Clock.Now().Add(s.options.StallTimeout)))
 		if c.Closing() { // set before the deadline was overwritten
 			c.conn.SetReadDeadline(s.host.Clock.Now())
 		}
-		n, err := c.conn.Read(frame.Bytes()[at:])
-		if at += n; err != nil && at < int(size) {
-			frame.Release()
-			s.budget.give(size)
-			return nil, fmt.Errorf("frame of %d bytes ends after %d: %w", size, at, err)
+		n, err := c.conn.Read(frame[at:])
+		if at += n; err != nil && at < len(frame) {
+			return fmt.Errorf("frame of %d bytes ends after %d: %w", len(frame), at, err)
 		}
 	}
-	return frame, nil
+	return nil
 }
 
-// fill reads until the size of the next frame is there, which may take as long as a connection may be idle.
+// fill reads until the size and the API of the next frame are there, which may take as long as a connection may be idle.
 func (c *Connection) fill() error {
 	s := c.server
-	for c.length < 4 {
+	for c.length < 6 {
+		if c.length >= 4 {
+			if size := int32(binary.BigEndian.Uint32(c.ahead[:])); size < 8 || int(size) > s.options.MaxFrameBytes {
+				return nil // no frame, and nothing more may come
+			}
+		}
 		timeout := s.options.IdleTimeout
 		if c.length > 0 {
 			timeout = s.options.StallTimeout
@@ -178,7 +232,7 @@ func (c *Connection) writeLoop() {
 				request.finisher.Drop()
 			}
 			request.finisher.Done()
-			s.budget.give(request.bytes)
+			c.refund(request.bytes)
 			c.waiting.Add(-1)
 			batch[i] = inFlight{}
 		}
@@ -198,30 +252,54 @@ func (c *Connection) writeLoop() {
 
 var errAnswered = errors.New("closed after the answer")
 
+// heavy is the weight from which an answer waits for room.
+const heavy = 64 << 10
+
 func (c *Connection) answer(f Finisher) error {
 	s := c.server
-	response := f.Finish(c.writer)
-	if len(response.Parts) > 0 {
-		c.conn.SetSendDeadline(s.host.Clock.Now().Add(s.sendTimeout(response.Parts)))
-		n, err := c.conn.Send(response.Parts...)
-		s.Numbers.BytesOut.Add(n)
-		if err != nil {
-			return err
+	weight := int64(0)
+	if w, ok := f.(Weighed); ok && w.Weight() >= heavy {
+		if weight = w.Weight(); !s.Answers.take(weight, c.Closing) {
+			weight = 0 // the connection ends: whatever it holds is soon given back
 		}
 	}
-	if response.Close {
+	response := f.Finish(c.writer)
+	if len(response.Parts) == 0 {
+		s.Answers.Give(weight + response.Charged)
+		return closeAfter(response)
+	}
+	memory, size := int64(0), int64(0)
+	for _, p := range response.Parts {
+		memory += int64(len(p.Bytes))
+		size += p.Size()
+	}
+	s.Answers.Give(weight + response.Charged - memory)
+	began := s.host.Clock.Now()
+	c.answering.Add(memory)
+	c.sending.Add(int64(began))
+	c.conn.SetSendDeadline(began.Add(s.timeFor(size)))
+	n, err := c.conn.Send(response.Parts...)
+	s.Numbers.BytesOut.Add(n)
+	c.sending.Add(-int64(began))
+	c.answering.Add(-memory)
+	s.Answers.Give(memory)
+	if err != nil {
+		return err
+	}
+	return closeAfter(response)
+}
+
+func closeAfter(r Response) error {
+	if r.Close {
 		return errAnswered
 	}
 	return nil
 }
 
-// slowest is the rate, in bytes a second, below which a client that takes an answer is given up.
+// slowest is the rate, in bytes a second, below which a client that sends a frame or takes an answer is given up.
 const slowest = 64 << 10
 
-func (s *Server) sendTimeout(parts []host.Part) time.Duration {
-	var size int64
-	for _, p := range parts {
-		size += p.Size()
-	}
+// timeFor is how long so many bytes may be on their way.
+func (s *Server) timeFor(size int64) time.Duration {
 	return s.options.StallTimeout + time.Duration(size)*time.Second/slowest
 }

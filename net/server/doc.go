@@ -26,7 +26,20 @@
 // # Bounds
 //
 // The frames of all connections together may hold Options.InFlightBytes: above that nobody reads on until something is
-// answered (a single frame may go over the bound, so that a large one is never starved). One connection may have
-// Options.InFlightRequests requests waiting. A frame that stops arriving is given up after Options.StallTimeout, a
-// connection without requests after Options.IdleTimeout. An idle connection holds no buffer but 4 KiB.
+// answered (a single frame may go over the bound, so that a large one is never starved). Requests that are decoded into
+// something larger than they are count plainCharge times, and have a smaller bound of their own (Options.Bulky,
+// MaxPlainBytes). One connection may have Options.InFlightRequests requests waiting, and as many
+// that were taken to be answered.
+//
+// What answers hold in memory until the client has taken them is bounded by Options.AnswerBytes. An answer that is known to
+// be large (Weighed) waits for room; who can do with less reserves what there is (Budget.Reserve) and says so
+// (Response.Charged).
+//
+// When somebody waits for either, the registry closes the connection that holds most of it while it keeps this end waiting,
+// in the middle of a frame or of an answer, for Options.Patience: memory is for those who use it. A frame that stops arriving,
+// or comes slower than 64 KiB a second for long, is given up in any case after Options.StallTimeout, and so is an answer that
+// is not taken; a connection without requests after Options.IdleTimeout. An idle connection holds no buffer but 4 KiB.
+//
+// The registry lets in Options.MaxConnections connections, and MaxPerAddress from one address. Accepting goes on after it
+// has failed, a little later each time: file descriptors may be short.
 package server

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"millrace/node/host"
@@ -30,7 +31,13 @@ type Response struct {
 	Parts []host.Part
 	// Close ends the connection after the parts have been sent.
 	Close bool
+	// Charged is how much of what the parts hold in memory is charged to the budget of answers already.
+	Charged int64
 }
+
+// Weighed is a Finisher that knows beforehand about how much memory its answer will take. One that takes much waits until
+// the budget of answers has room.
+type Weighed interface{ Weight() int64 }
 
 // Request is one request as it came.
 type Request struct {
@@ -45,12 +52,21 @@ type Request struct {
 
 // Options bound a server. The zero value of a field means its default.
 type Options struct {
-	MaxFrameBytes    int           // 104857600, Kafka's socket.request.max.bytes
-	InFlightBytes    int64         // 268435456 over all connections
-	InFlightRequests int           // 64 per connection
-	MaxConnections   int           // 100000; more are closed at once
-	IdleTimeout      time.Duration // 10 minutes, Kafka's connections.max.idle.ms
-	StallTimeout     time.Duration // 30 seconds without a byte inside a frame or an answer
+	MaxFrameBytes    int   // 104857600, Kafka's socket.request.max.bytes
+	InFlightBytes    int64 // 268435456 over all connections
+	InFlightRequests int   // 64 per connection
+	AnswerBytes      int64 // 268435456 of answers in memory, over all connections
+	MaxConnections   int   // 100000; more are closed at once
+	MaxPerAddress    int   // no bound; of connections from one address
+	// PerAddress are bounds for single addresses, instead of MaxPerAddress.
+	PerAddress map[string]int
+	// Bulky says of an API that its requests are mostly bytes which are used as they lie, like Produce. The others are
+	// decoded into something larger: their frames are bound by MaxPlainBytes and charged plainCharge times. Nil: all are.
+	Bulky         func(key int16) bool
+	MaxPlainBytes int           // 16777216
+	IdleTimeout   time.Duration // 10 minutes, Kafka's connections.max.idle.ms
+	StallTimeout  time.Duration // 30 seconds without a byte inside a frame or an answer
+	Patience      time.Duration // 5 seconds: how long a client may keep this end waiting when memory is short
 	// Closed, if set, is told of every connection's end, in its write task, when nothing of it runs any more.
 	Closed func(*Connection)
 }
@@ -59,9 +75,13 @@ func (o Options) withDefaults() Options {
 	orInt(&o.MaxFrameBytes, 104857600)
 	orInt(&o.InFlightBytes, 256<<20)
 	orInt(&o.InFlightRequests, 64)
+	orInt(&o.AnswerBytes, 256<<20)
 	orInt(&o.MaxConnections, 100000)
+	orInt(&o.MaxPerAddress, math.MaxInt)
+	orInt(&o.MaxPlainBytes, 16<<20)
 	orInt(&o.IdleTimeout, 10*time.Minute)
 	orInt(&o.StallTimeout, 30*time.Second)
+	orInt(&o.Patience, 5*time.Second)
 	return o
 }
 
@@ -77,29 +97,24 @@ type Server struct {
 	options  Options
 	handler  Handler
 	listener host.Listener
-	budget   budget
 	events   *host.Queue[event]
 	stopped  *host.Future[struct{}]
-	Numbers  Numbers
+	// Requests bounds the frames in flight, Answers what answers hold in memory until they have been sent.
+	Requests, Answers *Budget
+	Numbers           Numbers
 }
 
 // Numbers are what a server counts, for the metrics.
 type Numbers struct {
-	Connections   *host.Counter // open now
-	Accepted      *host.Counter
-	Refused       *host.Counter // closed at once because there were too many
-	Malformed     *host.Counter // closed because of a frame or request that cannot be
-	BytesIn       *host.Counter
-	BytesOut      *host.Counter
-	InFlightBytes *host.Counter // frames read and not yet answered
-}
-
-// event is what the registry task hears about connections.
-type event struct {
-	opened, closed *Connection
-	stop           bool
-	cut            bool // who still takes its answer has had its time
-	accepted       bool // the accept task has ended: nothing is opened any more
+	Connections *host.Counter // open now
+	Accepted    *host.Counter
+	// Refused were closed at once because there were too many, RefusedAddress because there were too many from one address.
+	Refused, RefusedAddress *host.Counter
+	Malformed               *host.Counter // closed because of a frame or request that cannot be
+	Relieved                *host.Counter // closed because others waited for what they held
+	AcceptFailed            *host.Counter // say for lack of file descriptors
+	BytesIn                 *host.Counter
+	BytesOut                *host.Counter
 }
 
 // Start serves the listener until Stop.
@@ -111,21 +126,20 @@ func Start(h host.Host, l host.Listener, o Options, handler Handler) *Server {
 		events:  host.NewQueue[event](h.Tasks, 1024, nil),
 		stopped: host.NewFuture[struct{}](h.Tasks),
 		Numbers: Numbers{
-			Connections: counter(), Accepted: counter(), Refused: counter(), Malformed: counter(),
-			BytesIn: counter(), BytesOut: counter(), InFlightBytes: counter(),
+			Connections: counter(), Accepted: counter(), Refused: counter(), RefusedAddress: counter(), Malformed: counter(),
+			Relieved: counter(), AcceptFailed: counter(), BytesIn: counter(), BytesOut: counter(),
 		},
 	}
-	s.budget = budget{clock: h.Clock, used: s.Numbers.InFlightBytes, limit: o.InFlightBytes}
-	h.Tasks.Go("server.registry", s.registry)
+	tight := func() { s.events.Post(event{tight: true}) }
+	s.Requests, s.Answers = newBudget(h, o.InFlightBytes, tight), newBudget(h, o.AnswerBytes, tight)
+	r := &registry{Server: s, open: map[int64]*Connection{}, from: map[string]int{}}
+	h.Tasks.Go("server.registry", r.run)
 	h.Tasks.Go("server.accept", s.accept)
 	return s
 }
 
 // Addr is the address that clients dial.
 func (s *Server) Addr() string { return s.listener.Addr() }
-
-// InFlightLimit bounds the bytes of requests in flight.
-func (s *Server) InFlightLimit() int64 { return s.options.InFlightBytes }
 
 // Stop refuses new connections and requests, lets the requests that are in flight be answered until the deadline, closes
 // every connection and returns when all are closed: at the deadline or soon after it, unless a handler does not end.
@@ -141,68 +155,34 @@ func (s *Server) Stop(deadline host.Instant) {
 // cutPatience is how long Stop waits for connections that it has cut.
 const cutPatience = 2 * time.Second
 
-// accept takes connections until the listener is closed.
+// accept takes connections until the listener is closed. When that fails, for lack of file descriptors say, those who dial
+// wait in the kernel's queue.
 func (s *Server) accept() {
 	defer s.events.Post(event{accepted: true})
-	for id := int64(1); ; id++ {
+	pause, warned := shortestPause, host.Instant(0)
+	for {
 		conn, err := s.listener.Accept()
-		if errors.Is(err, host.ErrClosed) {
+		switch {
+		case errors.Is(err, host.ErrClosed):
 			return
-		}
-		if err != nil { // out of descriptors, or a connection lost before it was accepted
-			s.host.Log.Warn("accept failed", "error", err)
-			s.host.Clock.Sleep(50 * time.Millisecond)
+		case err == nil:
+			pause = shortestPause
+			s.Numbers.Accepted.Add(1)
+			s.events.Put(event{dialled: conn})
 			continue
 		}
-		s.Numbers.Accepted.Add(1)
-		if s.Numbers.Connections.Load() >= int64(s.options.MaxConnections) {
-			s.Numbers.Refused.Add(1)
-			conn.Close()
-			continue
+		s.Numbers.AcceptFailed.Add(1)
+		if now := s.host.Clock.Now(); warned == 0 || now.Sub(warned) >= complainEvery {
+			warned = now
+			s.host.Log.Warn("connections cannot be accepted now", "error", err)
 		}
-		s.Numbers.Connections.Add(1)
-		c := newConnection(s, id, conn)
-		if !s.events.Put(event{opened: c}) { // stopped meanwhile
-			s.Numbers.Connections.Add(-1)
-			conn.Close()
-			return
-		}
-		s.host.Tasks.Go("server.read", c.readLoop)
-		s.host.Tasks.Go("server.write", c.writeLoop)
+		s.host.Clock.Sleep(pause)
+		pause = min(2*pause, longestPause)
 	}
 }
 
-// registry knows the open connections, so that Stop can end them.
-func (s *Server) registry() {
-	open := make(map[int64]*Connection)
-	stopping, accepting := false, true
-	var events []event
-	for accepting || len(open) > 0 || !stopping {
-		events, _ = s.events.Take(events[:0])
-		for _, e := range events {
-			switch {
-			case e.opened != nil:
-				open[e.opened.id] = e.opened
-				if stopping {
-					e.opened.drain()
-				}
-			case e.closed != nil:
-				delete(open, e.closed.id)
-				s.Numbers.Connections.Add(-1)
-			case e.accepted:
-				accepting = false
-			case e.stop:
-				stopping = true
-				for _, c := range inOrder(open) {
-					c.drain()
-				}
-			case e.cut:
-				for _, c := range inOrder(open) {
-					c.conn.Close()
-				}
-			}
-		}
-		clear(events)
-	}
-	s.stopped.Set(struct{}{})
-}
+// The time between two attempts to accept.
+const (
+	shortestPause = 10 * time.Millisecond
+	longestPause  = time.Second
+)

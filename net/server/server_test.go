@@ -61,7 +61,7 @@ func startEcho(t *testing.T, o Options) (*Server, host.Host) {
 		if n := h.Buffers.Out(); n != 0 {
 			t.Errorf("%d bytes of buffers are held after Stop", n)
 		}
-		if n := s.Numbers.InFlightBytes.Load(); n != 0 {
+		if n := s.Requests.Used(); n != 0 {
 			t.Errorf("%d bytes are charged after Stop", n)
 		}
 		if n := s.Numbers.Connections.Load(); n != 0 {
@@ -191,14 +191,14 @@ func TestTheBudgetHoldsReadersBack(t *testing.T) {
 		c.Write(frame(1, uint32(i), 60_000))
 	}
 	deadline := time.Now().Add(5 * time.Second)
-	for s.Numbers.InFlightBytes.Load() < 120_000 && time.Now().Before(deadline) {
+	for s.Requests.Used() < 120_000 && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond)
 	// A reader that looks charges its frame for a moment, so look more than once.
 	least := int64(1 << 40)
 	for range 50 {
-		least = min(least, s.Numbers.InFlightBytes.Load())
+		least = min(least, s.Requests.Used())
 		time.Sleep(time.Millisecond)
 	}
 	if least != 120_000 {

@@ -14,8 +14,9 @@ import (
 )
 
 type disk struct {
-	root string
-	dir  *os.File
+	root   string
+	dir    *os.File
+	spares *spares
 }
 
 func openDisk(root string) (*disk, error) {
@@ -23,7 +24,7 @@ func openDisk(root string) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data directory: %w", err)
 	}
-	return &disk{root: root, dir: dir}, nil
+	return &disk{root: root, dir: dir, spares: newSpares()}, nil
 }
 
 // path refuses names that would leave the data directory.
@@ -88,7 +89,17 @@ func (d *disk) open(name string, flags int, mode host.Mode) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, after, err := openFile(path, flags, mode)
+	var f *os.File
+	var after bool
+	open := func() (err error) {
+		f, after, err = openFile(path, flags, mode)
+		return err
+	}
+	if mode.ReadOnly {
+		err = open()
+	} else {
+		err = d.spares.must(open)
+	}
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -151,8 +162,8 @@ func (d *disk) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
-	if err != nil {
+	var f *os.File
+	if err := d.spares.must(func() (err error) { f, err = os.Open(path); return err }); err != nil {
 		return translate(err)
 	}
 	defer f.Close()
