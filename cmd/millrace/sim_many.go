@@ -120,6 +120,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	began := time.Now()
 	first := make(map[uint64]simReport)
 	failed := make(map[uint64]string)
+	var partings []parting
 	total := &summary{fired: make(map[string]int), nodes: make(map[int]int)}
 	fail := func(r simReport, what string) {
 		if failed[r.Seed] == "" {
@@ -139,7 +140,9 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 			return
 		}
 		if before.Hash != r.Hash || before.Events != r.Events {
-			fail(r, differ(before, r))
+			where := partingOf(before, r)
+			partings = append(partings, where)
+			fail(r, where.String())
 		}
 		first[r.Seed] = simReport{Hash: r.Hash}
 	}
@@ -154,6 +157,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	if err := (pool{ctx, f.jobs}).each(kinds, counter(from, to, len(kinds)), took); err != nil {
 		return err
 	}
+	s.notePartings(ctx, f, partings)
 	took2 := time.Since(began)
 	seeds := int(to - from + 1)
 	s.note("%d runs, %d records acknowledged, %d crashes; %v simulated in %v (%.0f times real time; %.1f ms of one core a run)", total.runs,
@@ -182,14 +186,4 @@ func nodesFlag(nodes int) string {
 		return ""
 	}
 	return fmt.Sprintf(" --nodes %d", nodes)
-}
-
-// differ says where two runs of a seed parted.
-func differ(a, b simReport) string {
-	for i := range min(len(a.Trail), len(b.Trail)) {
-		if a.Trail[i] != b.Trail[i] {
-			return fmt.Sprintf("two processes differ between the events %d and %d (hashes %s and %s); see --trace and --trace-from", i*1000, (i+1)*1000, a.Hash, b.Hash)
-		}
-	}
-	return strings.TrimSpace(fmt.Sprintf("two processes differ after %d and %d events: hashes %s and %s", a.Events, b.Events, a.Hash, b.Hash))
 }
