@@ -73,6 +73,10 @@ type Config struct {
 	// for it. Negative: never, and no bound.
 	ScrubInterval time.Duration
 	ScrubRate     int64
+	// CleanInterval is how often it is looked for what is to be compacted, and CleanMemory the memory for keys; the
+	// defaults are log.cleaner.backoff.ms and log.cleaner.dedupe.buffer.size.
+	CleanInterval time.Duration
+	CleanMemory   int64
 	// ReserveHigh and ReserveLow are free bytes of the file system below which produces, and everything but what
 	// frees space, are refused.
 	ReserveHigh, ReserveLow int64

@@ -161,6 +161,7 @@ func (b *Broker) setOptions() shard.SetOptions {
 		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,
 		PreferredEvery: time.Duration(static.Int("leader.imbalance.check.interval.seconds")) * time.Second,
 	}
+	b.cleaning(&o, static)
 	if !static.Bool("auto.leader.rebalance.enable") {
 		o.PreferredEvery = -1
 	}
@@ -173,6 +174,23 @@ func (b *Broker) setOptions() shard.SetOptions {
 	return o
 }
 
+// cleaning fills in what is configured for compaction.
+func (b *Broker) cleaning(o *shard.SetOptions, static config.Layers) {
+	o.CleanEvery, o.CleanMemory = b.config.CleanInterval, b.config.CleanMemory
+	if o.CleanEvery == 0 {
+		o.CleanEvery = time.Duration(static.Int("log.cleaner.backoff.ms")) * time.Millisecond
+	}
+	if o.CleanMemory == 0 {
+		o.CleanMemory = static.Int("log.cleaner.dedupe.buffer.size")
+	}
+	if !static.Bool("log.cleaner.enable") {
+		o.CleanEvery = -1
+	}
+	if rate, err := strconv.ParseFloat(static.String("log.cleaner.io.max.bytes.per.second"), 64); err == nil && rate < math.MaxInt64 {
+		o.CleanRate = max(int64(rate), 1)
+	}
+}
+
 // shardSettings tells the shards what a topic's configuration says about its partitions.
 func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Settings {
 	c := b.topicConfig(image, t)
@@ -180,6 +198,11 @@ func (b *Broker) shardSettings(image *catalog.Image, t *catalog.Topic) shard.Set
 		Roll:      partition.RollConfig{SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs, IndexBytes: c.IndexBytes},
 		Retention: partition.RetentionConfig{RetentionMs: -1, RetentionBytes: -1},
 		MinInSync: c.MinInsyncReplicas,
+	}
+	if c.Compact {
+		s.Compaction = &partition.CompactionConfig{MinDirtyRatio: c.MinDirtyRatio, MinLagMs: c.MinLagMs, MaxLagMs: c.MaxLagMs,
+			DeleteRetentionMs: c.DeleteRetentionMs, SegmentBytes: c.SegmentBytes}
+		s.Roll.SegmentMs = min(s.Roll.SegmentMs, c.MaxLagMs)
 	}
 	if c.Delete {
 		s.Retention = partition.RetentionConfig{RetentionMs: c.RetentionMs, RetentionBytes: c.RetentionBytes}

@@ -85,9 +85,15 @@ func retentionStart(start int64, segments []SegmentInfo, total int64, c Retentio
 	if c.RetentionBytes >= 0 {
 		over = total - c.RetentionBytes
 	}
-	for _, s := range segments {
-		if s.Base > start {
+	at := start
+	for i := range segments {
+		s := &segments[i]
+		if s.Base > at {
 			break
+		}
+		if s.vacant() { // compaction has left nothing of it
+			at = s.End
+			continue
 		}
 		large := s.Bytes > 0 && over >= s.Bytes
 		newest := s.MaxTimestamp
@@ -99,7 +105,7 @@ func retentionStart(start int64, segments []SegmentInfo, total int64, c Retentio
 			break
 		}
 		over -= s.Bytes
-		start = s.End
+		at, start = s.End, s.End
 	}
 	return start
 }

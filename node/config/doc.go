@@ -13,6 +13,5 @@
 //
 // # What has an effect
 //
-// A config that is accepted but changes nothing here says so in its documentation. compact as a cleanup.policy is kept
-// and shown, keys become mandatory, and nothing is deleted by retention alone; the compaction itself is not there yet.
+// A config that is accepted but changes nothing here says so in its documentation.
 package config

@@ -22,6 +22,9 @@ type Topic struct {
 	Compression       string
 	Level             int
 	MinInsyncReplicas int
+	// MinDirtyRatio and the times of compaction matter when Compact is set.
+	MinDirtyRatio                         float64
+	MinLagMs, MaxLagMs, DeleteRetentionMs int64
 }
 
 // Topic computes what is in force for a topic with these settings of its own.
@@ -50,7 +53,11 @@ func (l Layers) Topic(overrides Values) Topic {
 		TimestampBeforeMs: number("message.timestamp.before.max.ms"),
 		Compression:       text("compression.type"),
 		MinInsyncReplicas: int(number("min.insync.replicas")),
+		MinLagMs:          number("min.compaction.lag.ms"),
+		MaxLagMs:          number("max.compaction.lag.ms"),
+		DeleteRetentionMs: number("delete.retention.ms"),
 	}
+	t.MinDirtyRatio, _ = strconv.ParseFloat(text("min.cleanable.dirty.ratio"), 64)
 	if small := number("internal.segment.bytes"); small > 0 {
 		t.SegmentBytes = small
 	}

@@ -11,7 +11,6 @@ func TopicKeys() []Key { return topicKeys }
 const (
 	maxLong   = "9223372036854775807"
 	noEffect  = " It is accepted for Kafka's sake and has no effect here."
-	notYet    = " It has no effect until compaction is there."
 	throttles = " in the form partition:broker,..., or * for all." + noEffect
 )
 
@@ -26,7 +25,7 @@ func from(names ...string) []fallback {
 // topicKeys is sorted by name and never changes.
 var topicKeys = []Key{
 	{Name: "cleanup.policy", Kind: List, Default: "delete", Brokers: from("log.cleanup.policy"), check: oneOf("compact", "delete"),
-		Doc: "What happens to old records: delete drops segments past their retention, compact keeps the last record of each key; both can be combined, and an empty list keeps everything. Compaction is accepted and not yet done."},
+		Doc: "What happens to old records: delete drops segments past their retention, compact keeps the last record of each key; both can be combined, and an empty list keeps everything."},
 	{Name: "compression.gzip.level", Kind: Int, Default: "-1", Brokers: from("compression.gzip.level"), check: gzipLevel,
 		Doc: "The level at which the broker compresses with gzip when compression.type says so; -1 is gzip's own default."},
 	{Name: "compression.lz4.level", Kind: Int, Default: "9", Brokers: from("compression.lz4.level"), check: between(1, 17),
@@ -37,7 +36,7 @@ var topicKeys = []Key{
 	{Name: "compression.zstd.level", Kind: Int, Default: "3", Brokers: from("compression.zstd.level"), check: between(-131072, 22),
 		Doc: "The level at which the broker compresses with zstd when compression.type says so."},
 	{Name: "delete.retention.ms", Kind: Long, Default: "86400000", Brokers: from("log.cleaner.delete.retention.ms"), check: atLeast(0),
-		Doc: "How long a compacted topic keeps the markers of deleted keys." + notYet},
+		Doc: "How long a compacted topic keeps a tombstone, a record that deletes its key, after it was compacted: in that time a reader that began at the start must have come there. It stays longer while a replica is away."},
 	{Name: "file.delete.delay.ms", Kind: Long, Default: "60000", Brokers: from("log.segment.delete.delay.ms"), check: atLeast(0),
 		Doc: "How long a deleted segment stays on disk." + noEffect + " Files go when the last reader has let go of them."},
 	{Name: "flush.messages", Kind: Long, Default: maxLong, Brokers: from("log.flush.interval.messages"), check: atLeast(1),
@@ -57,7 +56,7 @@ var topicKeys = []Key{
 	{Name: "local.retention.ms", Kind: Long, Default: "-2", Brokers: from("log.local.retention.ms"), check: atLeast(-2),
 		Doc: "How long a tiered topic stays on local disk." + noEffect},
 	{Name: "max.compaction.lag.ms", Kind: Long, Default: maxLong, Brokers: from("log.cleaner.max.compaction.lag.ms"), check: atLeast(1),
-		Doc: "The longest time that a record may wait for compaction." + notYet},
+		Doc: "The longest time that a record may wait for compaction, whatever min.cleanable.dirty.ratio says. Segments are closed at that age, too."},
 	{Name: "max.message.bytes", Kind: Int, Default: "1048588", Brokers: from("message.max.bytes"), check: atLeast(0),
 		Doc: "The largest record batch that may be produced, in bytes as it is stored."},
 	{Name: "message.timestamp.after.max.ms", Kind: Long, Default: "3600000", Brokers: from("log.message.timestamp.after.max.ms"), check: atLeast(0),
@@ -68,9 +67,9 @@ var topicKeys = []Key{
 		check: oneOf("CreateTime", "LogAppendTime"),
 		Doc:   "Whether a record keeps the producer's timestamp or gets the broker's when it is appended."},
 	{Name: "min.cleanable.dirty.ratio", Kind: Double, Default: "0.5", Brokers: from("log.cleaner.min.cleanable.ratio"), check: ratio,
-		Doc: "The share of a compacted log that must be new before it is compacted again." + notYet},
+		Doc: "The share of a compacted log that must be new before it is compacted again. What is being written does not count: only closed segments are compacted."},
 	{Name: "min.compaction.lag.ms", Kind: Long, Default: "0", Brokers: from("log.cleaner.min.compaction.lag.ms"), check: atLeast(0),
-		Doc: "The least time that a record stays as it is before compaction." + notYet},
+		Doc: "The least time that a record stays as it is before it may be compacted."},
 	{Name: "min.insync.replicas", Kind: Int, Default: "1", Brokers: from("min.insync.replicas"), check: atLeast(1),
 		Doc: "How many replicas must hold a record before a producer with acks=all is answered. A majority must hold it in any case."},
 	{Name: "preallocate", Kind: Boolean, Default: "false", Brokers: from("log.preallocate"),

@@ -15,6 +15,7 @@ const (
 	callFiles    = callFill     // which segment files of a partition are there
 	callRange    = callFill + 1 // a piece of one
 	callDoubtful = callFill + 2 // a piece of one came with bad bytes: look at it
+	callSettled  = callFill + 3 // how far a partition is compacted
 
 	fillVersion = 1 // in version 0 segments had no gaps
 	// mostRange bounds the bytes that one call asks for, unless a single batch has more.
@@ -93,6 +94,8 @@ func (s *Set) serveFill(kind uint8, request []byte) ([]host.Part, func(), error)
 	case callDoubtful:
 		s.suspected(w.id, w.base, w.generation)
 		return fillAnswer(fillGood), nil, nil
+	case callSettled:
+		return s.serveSettled(log), nil, nil
 	}
 	return nil, nil, fmt.Errorf("this release does not know calls of kind %d", kind)
 }

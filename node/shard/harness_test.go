@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ type sequenced struct {
 	first int32
 }
 
-// newBatch makes a validated batch of values.
+// newBatch makes a validated batch of values. What is in front of a = is the key, too; nothing behind it is a tombstone.
 func newBatch(p sequenced, values ...string) (batch.Info, error) {
 	h := batch.Header{ProducerID: batch.NoProducer, ProducerEpoch: -1, BaseSequence: batch.NoSequence}
 	if p.id != 0 {
@@ -81,7 +82,13 @@ func newBatch(p sequenced, values ...string) (batch.Info, error) {
 	}
 	var records []batch.Record
 	for _, v := range values {
-		records = append(records, batch.Record{Value: []byte(v), Timestamp: 1000})
+		r := batch.Record{Value: []byte(v), Timestamp: 1000}
+		if key, value, ok := strings.Cut(v, "="); ok {
+			if r.Key = []byte(key); value == "" {
+				r.Value = nil
+			}
+		}
+		records = append(records, r)
 	}
 	b, err := batch.Encode(nil, h, records, nil)
 	if err != nil {

@@ -135,6 +135,7 @@ func (s *Set) prepareTasks() {
 	s.checkpointerWaiter = s.host.Tasks.NewWaiter()
 	s.checkpoints = host.NewQueue[*host.Future[error]](s.host.Tasks, 1, s.checkpointerWaiter)
 	s.prepareFilling()
+	s.prepareCleaning()
 }
 
 // startTasks starts what runs beside the shards.
@@ -149,6 +150,7 @@ func (s *Set) startTasks() {
 	s.every("space", spaceEvery, s.watchSpace)
 	s.every("retention", s.o.RetentionEvery, s.retainAll)
 	s.startFilling()
+	s.startCleaning()
 	if s.o.alone() {
 		return
 	}

@@ -61,6 +61,12 @@ type SetOptions struct {
 	// bounds how many bytes a second are read for it; 8 MiB when 0, no bound when negative.
 	ScrubEvery time.Duration
 	ScrubRate  int64
+	// CleanEvery is log.cleaner.backoff.ms: how often it is looked for what is to be compacted; 15 s when 0, never when
+	// negative. CleanRate is log.cleaner.io.max.bytes.per.second, how much is read and written for it; no bound when 0.
+	// CleanMemory is log.cleaner.dedupe.buffer.size, the memory for keys; 128 MiB when 0.
+	CleanEvery  time.Duration
+	CleanRate   int64
+	CleanMemory int64
 	// ReserveHigh is the free space in bytes below which produces are refused, ReserveLow that below which only what
 	// frees space is admitted. By default 1 GiB and 512 MiB, but at most a tenth and a twentieth of the disk.
 	ReserveHigh, ReserveLow int64
@@ -90,6 +96,12 @@ func (o SetOptions) withDefaults() SetOptions {
 	}
 	if o.ScrubRate == 0 {
 		o.ScrubRate = 8 << 20
+	}
+	if o.CleanEvery == 0 {
+		o.CleanEvery = 15 * time.Second
+	}
+	if o.CleanMemory == 0 {
+		o.CleanMemory = 128 << 20
 	}
 	if o.RetentionEvery == 0 {
 		o.RetentionEvery = 5 * time.Minute
@@ -146,7 +158,10 @@ type Set struct {
 	fillWaiters []host.Waiter
 	doubts      *host.Queue[doubt]
 	scrubWaiter host.Waiter
-	numbers     *Numbers
+	// wishes are partitions that another replica wants to be compacted; cleaned counts.
+	wishes  *host.Queue[partition.ID]
+	cleaned Cleaned
+	numbers *Numbers
 	// checkpointerWaiter is woken by checkpoints.
 	checkpointerWaiter host.Waiter
 	ended              []*host.Future[struct{}] // of the tasks; written by OpenSet only

@@ -102,6 +102,8 @@ type Member struct {
 type Settings struct {
 	Roll      partition.RollConfig
 	Retention partition.RetentionConfig
+	// Compaction is how the partition is compacted, nil when it is not.
+	Compaction *partition.CompactionConfig
 	// MinInSync is min.insync.replicas; 0 is 1.
 	MinInSync int
 }

@@ -53,6 +53,7 @@ var planted = []struct{ name, alters string }{
 	{"compaction-drops-tombstones-early", "partition: compaction drops tombstones whose delete horizon has not come"},
 	{"compaction-replaces-before-checkpoint", "partition: the files that were compacted are deleted before a durable checkpoint names the new ones"},
 	{"compaction-forgets-full-map", "partition: a compaction counts as done up to its end although the map of keys was full before"},
+	{"tombstone-dropped-unasked", "shard: tombstones are dropped without asking whether other replicas still have what they stand for"},
 	{"wal-ack-before-sync", "wal: appends are answered before their group is written"},
 	{"wal-torn-tail-accepted", "wal: recovery does not check the records of a group"},
 	{"wal-directory-not-synced", "wal: a new file is used before its name is durable"},
