@@ -4,6 +4,7 @@
 //	bench floor                            what this machine's kernel and disk cost at least
 //	bench failover                         the longest gap between acknowledgements when the leader of three nodes is struck
 //	bench crowd                            20,000 partitions on three nodes: creating, idling, losing a node
+//	bench groups                           one join and leave in a group of 200; the heartbeats of 5,000 members
 //	bench pair                             Millrace and Apache Kafka in turn, as a table of pairs
 //	bench pair --cluster                   the same with three nodes and three replicas
 //

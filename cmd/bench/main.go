@@ -22,7 +22,7 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle or failover")
+		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle, failover, crowd or groups")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "produce", "consume", "latency", "topics":
@@ -37,6 +37,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runFailover(ctx, rest)
 	case "crowd":
 		return runCrowd(ctx, rest)
+	case "groups":
+		return runGroups(ctx, rest)
 	case "send-frames": // the child process of the floor
 		frames, err := strconv.Atoi(rest[1])
 		if err != nil {
@@ -44,7 +46,7 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		return sendFrames(rest[0], frames)
 	default:
-		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle or failover", name)
+		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle, failover, crowd or groups", name)
 	}
 }
 
