@@ -10,4 +10,7 @@ var clients = []*client{
 	{name: "kafka-python", needs: "Python 3 with venv", install: pythonHarness("kafkapython.py")},
 	{name: "aiokafka", needs: "Python 3 with venv", install: pythonHarness("aio.py")},
 	{name: "kafkajs", needs: "Node 18 with npm", install: nodeHarness},
+	{name: "franz-go", needs: "Go", install: goHarness("franz-go")},
+	{name: "sarama", needs: "Go", install: goHarness("sarama")},
+	{name: "kafka-go", needs: "Go", install: goHarness("kafka-go")},
 }
