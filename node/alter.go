@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -40,21 +41,29 @@ func (b *Broker) alter(c *call, kind int8, name string, full bool, changes []alt
 		}
 		command.Changes = append(command.Changes, done)
 	}
-	if command.Type == catalog.ResourceGroup {
-		after, result := catalog.Apply(image, image.Index+1, command)
-		if result.Error != wire.ErrNone {
-			return result.Error, result.Message
-		}
-		if err := b.layers(image).CheckGroup(after.Configs(command.Type, name)); err != nil {
-			return wire.ErrInvalidConfig, err.Error()
-		}
-	}
-	if validate {
-		_, result := catalog.Apply(image, image.Index+1, command)
+	after, result := catalog.Apply(image, image.Index+1, command)
+	if result.Error != wire.ErrNone {
 		return result.Error, result.Message
 	}
-	result := b.set.Change(command, c.changeDeadline(0))
+	if err := b.checkTogether(after, command.Type, name); err != nil {
+		return wire.ErrInvalidConfig, err.Error()
+	}
+	if validate {
+		return wire.ErrNone, ""
+	}
+	result = b.set.Change(command, c.changeDeadline(0))
 	return result.Error, result.Message
+}
+
+// checkTogether says what is wrong with all configs of a resource as they would be.
+func (b *Broker) checkTogether(after *catalog.Image, kind catalog.ResourceType, name string) error {
+	switch kind {
+	case catalog.ResourceTopic:
+		return b.layers(after).CheckTopic(after.Configs(kind, name))
+	case catalog.ResourceGroup:
+		return b.layers(after).CheckGroup(after.Configs(kind, name))
+	}
+	return nil
 }
 
 // checkResource says whether configs of the resource can be changed.
@@ -85,20 +94,23 @@ func (b *Broker) checkResource(image *catalog.Image, kind catalog.ResourceType, 
 		if name == "" {
 			return wire.ErrInvalidRequest, "Default group resources are not allowed."
 		}
-	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics:
-		return wire.ErrInvalidRequest, notSupportedResource(kind)
+	case catalog.ResourceClientMetrics:
+		if name == "" {
+			return wire.ErrInvalidRequest, "Subscription name can't be empty"
+		}
+	case catalog.ResourceBrokerLogger:
+		if name != strconv.Itoa(int(b.config.NodeID)) {
+			return wire.ErrInvalidRequest, fmt.Sprintf("Unexpected node id. Expected %d, but received %s", b.config.NodeID, name)
+		}
+		return wire.ErrInvalidRequest, noLoggers
 	default:
 		return wire.ErrInvalidRequest, fmt.Sprintf("Unknown resource type %d", kind)
 	}
 	return wire.ErrNone, ""
 }
 
-func notSupportedResource(kind catalog.ResourceType) string {
-	names := map[catalog.ResourceType]string{
-		catalog.ResourceBrokerLogger: "BROKER_LOGGER", catalog.ResourceClientMetrics: "CLIENT_METRICS",
-	}
-	return fmt.Sprintf("configs of resources of type %s are not supported by this broker", names[kind])
-}
+// noLoggers is told to who wants to change log levels as Kafka's brokers let them.
+const noLoggers = "this broker has no loggers whose levels can be changed; start it with --log-level"
 
 // checkAlteration checks one change and puts its value into canonical form.
 func checkAlteration(kind catalog.ResourceType, was catalog.Configs, change alteration) (catalog.ConfigChange, wire.ErrorCode, string) {
@@ -120,10 +132,21 @@ func checkAlteration(kind catalog.ResourceType, was catalog.Configs, change alte
 		if k = config.GroupKey(change.name); k == nil {
 			return done, wire.ErrInvalidConfig, "Unknown group config name: " + change.name
 		}
+	case catalog.ResourceClientMetrics:
+		invalid = wire.ErrInvalidRequest
+		if k = config.MetricsKey(change.name); k == nil {
+			return done, wire.ErrInvalidRequest, "Unknown client metrics configuration: " + change.name
+		}
+		if code, why := checkMetrics(change); code != wire.ErrNone {
+			return done, code, why
+		}
 	default:
 		invalid = wire.ErrInvalidRequest // Kafka's answer to a value that a broker config cannot have
 		if k = config.BrokerKey(change.name); k == nil {
-			return done, wire.ErrInvalidConfig, "Unknown broker config name: " + change.name
+			k = config.ForeignKey(change.name)
+		}
+		if k == nil { // kept and told, as in Kafka, where it may be meant for a plugin
+			k = &config.Key{Name: change.name, Kind: config.String}
 		}
 		if k.Fixed {
 			return done, wire.ErrInvalidRequest, fmt.Sprintf("Cannot update these configs dynamically: [%s]", change.name)
@@ -149,6 +172,22 @@ func checkAlteration(kind catalog.ResourceType, was catalog.Configs, change alte
 		done.Value = *value
 	}
 	return done, wire.ErrNone, ""
+}
+
+// checkMetrics checks a value of a subscription to client metrics.
+func checkMetrics(change alteration) (wire.ErrorCode, string) {
+	if change.value == nil {
+		return wire.ErrNone, ""
+	}
+	err := config.CheckMetrics(change.name, *change.value)
+	var illegal *config.Invalid
+	switch {
+	case err == nil:
+		return wire.ErrNone, ""
+	case errors.As(err, &illegal) && change.name == "match":
+		return wire.ErrInvalidConfig, err.Error()
+	}
+	return wire.ErrInvalidRequest, err.Error()
 }
 
 // resourceKey tells resources of a request apart.

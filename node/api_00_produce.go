@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -10,6 +11,7 @@ import (
 	"millrace/node/host"
 	"millrace/node/host/mutant"
 	"millrace/node/shard"
+	"millrace/partition"
 	"millrace/partition/batch"
 )
 
@@ -22,23 +24,24 @@ import (
 // became of a batch that has not been committed when the time is over is not known: REQUEST_TIMED_OUT.
 //
 // Transactional batches are refused with INVALID_TXN_STATE, which is what Kafka says to a batch outside a transaction:
-// there are no transactions here, so there is none that it could be in.
+// there are no transactions here, so there is none that it could be in. In a request without a transactional id they are
+// what nobody is authorized to send.
 //
 // begin runs in the read task and fixes the order; the second stage waits.
 func (b *Broker) produce(c *call, q *wire.ProduceRequest) func() wire.Message {
-	p := &producing{call: c, acks: q.Acks, image: b.set.Catalog()}
+	p := &producing{call: c, request: q, acks: q.Acks, image: b.set.Catalog()}
 	p.deadline = c.Arrived.Add(max(time.Duration(q.TimeoutMs)*time.Millisecond, leastProduceTimeout))
 	n := 0
 	for i := range q.TopicData {
 		n += len(q.TopicData[i].PartitionData)
 	}
 	p.parts = make([]produced, 0, n)
-	p.topics = make([]wire.ProduceResponseTopicProduceResponse, len(q.TopicData))
+	p.topics = make([]wire.ProduceResponseTopicProduceResponse, 0, len(q.TopicData))
+	q.TopicData = slices.DeleteFunc(q.TopicData, func(t wire.ProduceRequestTopicProduceData) bool { return len(t.PartitionData) == 0 })
 	for i := range q.TopicData {
 		p.begin(&q.TopicData[i])
-		p.topics[i] = wire.ProduceResponseTopicProduceResponse{Name: q.TopicData[i].Name, TopicId: q.TopicData[i].TopicId}
+		p.topics = append(p.topics, wire.ProduceResponseTopicProduceResponse{Name: q.TopicData[i].Name, TopicId: q.TopicData[i].TopicId})
 	}
-	p.request = q
 	return p.finish
 }
 
@@ -63,6 +66,7 @@ type producing struct {
 type produced struct {
 	topic   *catalog.Topic
 	index   int32
+	log     *partition.Log // nil when there is none
 	pending *shard.Pending
 	code    wire.ErrorCode
 	message string
@@ -124,14 +128,18 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 		part.code = code
 		return
 	}
+	part.log = at.Log
 	info, err := b.validate(records, batch.Options{
-		Version: p.call.Version, Now: b.host.Clock.Wall().UnixMilli(),
+		Topic: topic.Name, Partition: part.index, Version: p.call.Version, Now: b.host.Clock.Wall().UnixMilli(),
 		MaxBytes: settings.MaxMessageBytes, SegmentBytes: int(settings.SegmentBytes), Compacted: settings.Compact,
 		LogAppendTime: settings.LogAppendTime, BeforeMax: settings.TimestampBeforeMs, AfterMax: settings.TimestampAfterMs,
 		Compression: storedCodec(settings.Compression),
 	})
 	if err == nil && info.Transactional() {
-		err = &batch.Error{Code: batch.InvalidTxnState, Message: "transactions are not supported by this broker"}
+		err = &batch.Error{Code: batch.InvalidTxnState, Message: noTransactions}
+		if p.request.TransactionalId == nil {
+			err = &batch.Error{Code: batch.TransactionalIDAuthorizationFailed, Message: noTransactions}
+		}
 	}
 	if err != nil {
 		part.refuse(err)
@@ -171,6 +179,9 @@ func (part *produced) refuse(err error) {
 		return
 	}
 	part.code, part.message, part.records = wire.ErrorCode(e.Code), e.Message, e.Records
+	if e.Early {
+		part.log = nil
+	}
 }
 
 // storedCodec is the compression in which a topic keeps batches.
@@ -245,11 +256,26 @@ func (p *producing) await(part *produced, a *wire.ProduceResponsePartitionProduc
 	a.BaseOffset, a.LogAppendTimeMs, a.LogStartOffset = result.BaseOffset, result.LogAppendTime, result.LogStart
 }
 
+// ofTheLog says of an error that Kafka answers the log's start with it: what is neither a matter of the partition's place
+// nor of the batch as bytes.
+func (p *producing) ofTheLog(code wire.ErrorCode) bool {
+	switch code {
+	case wire.ErrUnknownTopicOrPartition, wire.ErrUnknownTopicId, wire.ErrNotLeaderOrFollower, wire.ErrMessageTooLarge,
+		wire.ErrRecordListTooLarge, wire.ErrCorruptMessage, wire.ErrKafkaStorageError, wire.ErrRequestTimedOut,
+		wire.ErrTransactionalIdAuthorizationFailed, wire.ErrUnsupportedForMessageFormat:
+		return false
+	}
+	return true
+}
+
 // describe fills in what was wrong.
 func (p *producing) describe(part *produced, a *wire.ProduceResponsePartitionProduceResponse) {
 	a.ErrorCode = part.code
 	if part.message != "" {
 		a.ErrorMessage = &part.message
+	}
+	if part.log != nil && p.ofTheLog(part.code) {
+		a.LogStartOffset = part.log.View().LogStart
 	}
 	for i := range part.records {
 		a.RecordErrors = append(a.RecordErrors, wire.ProduceResponseBatchIndexAndErrorMessage{

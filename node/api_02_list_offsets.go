@@ -34,7 +34,7 @@ func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
 	for i := range q.Topics {
 		for _, p := range q.Topics[i].Partitions {
 			key := fetchKey{topic: q.Topics[i].Name, index: p.PartitionIndex}
-			double[key] = seen[key]
+			double[key] = double[key] || seen[key]
 			seen[key] = true
 		}
 	}
@@ -52,15 +52,19 @@ func (b *Broker) listOffsets(c *call, q *wire.ListOffsetsRequest) wire.Message {
 	c.confirm(asked, c.now().Add(readTimeout(q.TimeoutMs, c.Version >= 10)))
 	for i := range q.Topics {
 		t := &q.Topics[i]
-		answers := make([]wire.ListOffsetsResponsePartitionResponse, len(t.Partitions))
+		answers := make([]wire.ListOffsetsResponsePartitionResponse, 0, len(t.Partitions))
 		for j := range t.Partitions {
-			answers[j].SetDefaults()
-			answers[j].PartitionIndex = t.Partitions[j].PartitionIndex
-			if double[fetchKey{topic: t.Name, index: t.Partitions[j].PartitionIndex}] {
-				answers[j].ErrorCode = wire.ErrInvalidRequest
-				continue
+			answer := wire.NewListOffsetsResponsePartitionResponse()
+			answer.PartitionIndex = t.Partitions[j].PartitionIndex
+			switch key := (fetchKey{topic: t.Name, index: answer.PartitionIndex}); {
+			case double[key] && !seen[key]:
+				continue // refused once
+			case double[key]:
+				answer.ErrorCode, seen[key] = wire.ErrInvalidRequest, false
+			default:
+				b.listOffset(c, asked, image, q, t.Name, &t.Partitions[j], &answer)
 			}
-			b.listOffset(c, asked, image, q, t.Name, &t.Partitions[j], &answers[j])
+			answers = append(answers, answer)
 		}
 		a.Topics = append(a.Topics, wire.ListOffsetsResponseTopicResponse{Name: t.Name, Partitions: answers})
 	}

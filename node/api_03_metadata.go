@@ -45,9 +45,7 @@ func (b *Broker) metadata(c *call, q *wire.MetadataRequest) wire.Message {
 	}
 	if q.IncludeTopicAuthorizedOperations {
 		for i := range a.Topics {
-			if a.Topics[i].ErrorCode == wire.ErrNone {
-				a.Topics[i].TopicAuthorizedOperations = topicOperations
-			}
+			a.Topics[i].TopicAuthorizedOperations = topicOperations // also of one that is not there, as in Kafka
 		}
 	}
 	for _, e := range c.endpoints(image) {
@@ -158,6 +156,7 @@ func (d *metadataRun) topic(t *catalog.Topic) wire.MetadataResponseTopic {
 func missingTopic(name *string, id wire.UUID, code wire.ErrorCode) wire.MetadataResponseTopic {
 	a := wire.NewMetadataResponseTopic()
 	a.Name, a.TopicId, a.ErrorCode = name, id, code
+	a.IsInternal = name != nil && isInternal(*name)
 	return a
 }
 

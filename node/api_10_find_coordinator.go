@@ -10,6 +10,7 @@ import (
 const (
 	groupCoordinator       int8 = 0
 	transactionCoordinator int8 = 1
+	shareCoordinator       int8 = 2
 )
 
 // noTransactions is what clients are told who ask for transactions.
@@ -46,7 +47,10 @@ func (b *Broker) findCoordinator(c *call, q *wire.FindCoordinatorRequest) wire.M
 		return a
 	}
 	f := one(q.Key)
-	a.ErrorCode, a.ErrorMessage, a.NodeId, a.Host, a.Port = f.ErrorCode, text(message), f.NodeId, f.Host, f.Port
+	a.ErrorCode, a.ErrorMessage, a.NodeId, a.Host, a.Port = f.ErrorCode, f.ErrorMessage, f.NodeId, f.Host, f.Port
+	if f.ErrorCode == wire.ErrNone {
+		a.ErrorMessage = text("NONE") // as Kafka's brokers say
+	}
 	return a
 }
 
@@ -55,8 +59,10 @@ func (b *Broker) coordinatorReady(c *call, kind int8) (wire.ErrorCode, string) {
 	case groupCoordinator:
 	case transactionCoordinator:
 		return wire.ErrUnsupportedVersion, noTransactions
-	default:
+	case shareCoordinator:
 		return wire.ErrInvalidRequest, ""
+	default:
+		return wire.ErrInvalidRequest, malformedRequest
 	}
 	return b.ensureOffsetsTopic(c), ""
 }

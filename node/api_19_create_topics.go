@@ -16,6 +16,7 @@ import (
 // what was created with its configs; 7 answers topic ids. The answer comes when the partitions can be used.
 func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message {
 	a := wire.NewCreateTopicsResponse()
+	var double []wire.CreateTopicsResponseCreatableTopicResult // answered last
 	mentions := make(map[string]int)
 	for i := range q.Topics {
 		mentions[q.Topics[i].Name]++
@@ -30,6 +31,8 @@ func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message
 		if n := mentions[t.Name]; n > 1 {
 			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("Duplicate topic name.")
 			mentions[t.Name] = -1
+			double = append(double, r)
+			continue
 		} else if n < 0 {
 			continue // refused once
 		} else if failed.Error != wire.ErrNone {
@@ -39,6 +42,7 @@ func (b *Broker) createTopics(c *call, q *wire.CreateTopicsRequest) wire.Message
 		}
 		a.Topics = append(a.Topics, r)
 	}
+	a.Topics = append(a.Topics, double...)
 	return a
 }
 
@@ -61,7 +65,14 @@ func (b *Broker) createOne(image *catalog.Image, t *wire.CreateTopicsRequestCrea
 	topic := refused.Topic
 	r.TopicId, r.NumPartitions = wire.UUID(topic.ID), int32(len(topic.Partitions))
 	r.ReplicationFactor = int16(len(topic.Partitions[0].Replicas))
+	asked := make(map[string]*string, len(t.Configs))
+	for i := range t.Configs {
+		asked[t.Configs[i].Name] = t.Configs[i].Value
+	}
 	for _, e := range b.layers(image).DescribeTopic(topic.Configs, nil) {
+		if value, ok := asked[e.Key.Name]; ok {
+			e.Value = value // as it was written, not as it is kept
+		}
 		r.Configs = append(r.Configs, wire.CreateTopicsResponseCreatableTopicConfigs{
 			Name: e.Key.Name, Value: e.Value, ConfigSource: int8(e.Source),
 		})
@@ -77,6 +88,9 @@ func (b *Broker) checkCreate(image *catalog.Image, t *wire.CreateTopicsRequestCr
 	}
 	if why := topicNameFault(t.Name); why != "" {
 		return fail(wire.ErrInvalidTopicException, why)
+	}
+	if t.Name == metadataTopic {
+		return fail(wire.ErrInvalidRequest, "Creation of internal topic "+t.Name+" is prohibited.")
 	}
 	if _, exists := image.Topic(t.Name); exists {
 		return fail(wire.ErrTopicAlreadyExists, "Topic '"+t.Name+"' already exists.")
@@ -107,6 +121,11 @@ func (b *Broker) checkCreate(image *catalog.Image, t *wire.CreateTopicsRequestCr
 		c.Partitions = int32(layers.Int("num.partitions"))
 	}
 	configs, code, why := topicConfigs(t.Configs)
+	if code == wire.ErrNone {
+		if err := layers.CheckTopic(configs); err != nil {
+			code, why = wire.ErrInvalidConfig, err.Error()
+		}
+	}
 	if code != wire.ErrNone {
 		return fail(code, why)
 	}
@@ -118,34 +137,24 @@ func (b *Broker) checkCreate(image *catalog.Image, t *wire.CreateTopicsRequestCr
 func assignments(list []wire.CreateTopicsRequestCreatableReplicaAssignment) ([][]int32, string) {
 	replicas := make([][]int32, len(list))
 	for i := range list {
+		if len(list[i].BrokerIds) == 0 {
+			return nil, noReplicas
+		}
+	}
+	for i := range list {
 		index := list[i].PartitionIndex
 		switch {
 		case index < 0 || int(index) >= len(list):
 			return nil, "partitions should be a consecutive 0-based integer sequence"
 		case replicas[index] != nil:
 			return nil, fmt.Sprintf("Found multiple manual partition assignments for partition %d", index)
-		case len(list[i].BrokerIds) == 0:
-			return nil, noReplicas
 		}
 		replicas[index] = list[i].BrokerIds
 	}
-	return replicas, unevenReplicas(replicas, len(replicas[0]))
+	return replicas, ""
 }
 
 const noReplicas = "The manual partition assignment includes an empty replica list."
-
-// unevenReplicas says in Kafka's words what is wrong with an assignment in which a partition has another number of replicas.
-func unevenReplicas(assignments [][]int32, replication int) string {
-	for _, replicas := range assignments {
-		switch n := len(replicas); {
-		case n == 0:
-			return noReplicas
-		case n != replication:
-			return fmt.Sprintf("The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).", n, replication)
-		}
-	}
-	return ""
-}
 
 // topicConfigs checks the configs of a new topic; of one that is named twice the last value counts.
 func topicConfigs(list []wire.CreateTopicsRequestCreatableTopicConfig) (catalog.Configs, wire.ErrorCode, string) {

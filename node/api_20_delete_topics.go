@@ -22,19 +22,13 @@ func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message
 		image = b.set.Catalog() // only to say what is wrong with the request
 	}
 	double := doubleTopics(image, wanted)
-	answered := make(map[string]bool)
 	for i := range wanted {
 		t := &wanted[i]
 		r := wire.NewDeleteTopicsResponseDeletableTopicResult()
 		r.Name, r.TopicId = t.Name, t.TopicId
-		why := double[i]
-		if why != "" && t.Name != nil {
-			if answered[*t.Name] {
-				continue
-			}
-			answered[*t.Name] = true
-		}
 		switch {
+		case double[i].again:
+			continue
 		case !b.layers(image).Bool("delete.topic.enable") && c.Version < 3:
 			r.ErrorCode = wire.ErrInvalidRequest
 		case !b.layers(image).Bool("delete.topic.enable"):
@@ -43,8 +37,8 @@ func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message
 			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("You may not specify both topic name and topic id.")
 		case t.Name == nil && t.TopicId.IsZero():
 			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text("Neither topic name nor id were specified.")
-		case why != "":
-			r.ErrorCode, r.ErrorMessage = wire.ErrInvalidRequest, text(why)
+		case double[i].why != "":
+			r.ErrorCode, r.ErrorMessage, r.TopicId = wire.ErrInvalidRequest, text(double[i].why), double[i].id
 		case failed.Error != wire.ErrNone:
 			r.ErrorCode, r.ErrorMessage = failed.Error, text(failed.Message)
 		default:
@@ -55,8 +49,16 @@ func (b *Broker) deleteTopics(c *call, q *wire.DeleteTopicsRequest) wire.Message
 	return a
 }
 
-// doubleTopics says of each topic of a request whether it is named more than once, and how.
-func doubleTopics(image *catalog.Image, wanted []wire.DeleteTopicsRequestDeleteTopicState) []string {
+// doubleTopic says of a topic of a request that it is named more than once, and how. It is answered once.
+type doubleTopic struct {
+	why   string
+	id    wire.UUID
+	again bool
+}
+
+// doubleTopics finds what a request names more than once: by the same name, by the same id, or by both in different
+// places, which is answered under the name.
+func doubleTopics(image *catalog.Image, wanted []wire.DeleteTopicsRequestDeleteTopicState) []doubleTopic {
 	names := make(map[string]int)
 	ids := make(map[wire.UUID]int)
 	for i := range wanted {
@@ -66,25 +68,31 @@ func doubleTopics(image *catalog.Image, wanted []wire.DeleteTopicsRequestDeleteT
 			ids[t.TopicId]++
 		}
 	}
-	why := make([]string, len(wanted))
+	double := make([]doubleTopic, len(wanted))
+	seen := make(map[string]bool)
 	for i := range wanted {
-		t := &wanted[i]
+		t, d := &wanted[i], &double[i]
 		switch {
+		case t.Name == nil && t.TopicId.IsZero() || t.Name != nil && !t.TopicId.IsZero():
+			continue // refused for itself
 		case t.Name == nil && ids[t.TopicId] > 1:
-			why[i] = "Duplicate topic id."
-		case t.Name != nil && names[*t.Name] > 1:
-			why[i] = "Duplicate topic name."
-		case t.Name != nil:
-			if topic, ok := image.Topic(*t.Name); ok && ids[wire.UUID(topic.ID)] > 0 {
-				why[i] = "The provided topic name maps to an ID that was already supplied."
-			}
+			d.why, d.id = "Duplicate topic id.", t.TopicId
+		case t.Name == nil:
+			topic, ok := image.TopicByID(t.TopicId)
+			d.again = ok && names[topic.Name] > 0
+			continue
+		case names[*t.Name] > 1:
+			d.why = "Duplicate topic name."
 		default:
-			if topic, ok := image.TopicByID(t.TopicId); ok && names[topic.Name] > 0 {
-				why[i] = "The provided topic name maps to an ID that was already supplied."
+			if topic, ok := image.Topic(*t.Name); ok && ids[wire.UUID(topic.ID)] > 0 {
+				d.why, d.id = "The provided topic name maps to an ID that was already supplied.", wire.UUID(topic.ID)
 			}
+			continue
 		}
+		key := t.TopicId.String() + orEmpty(t.Name)
+		d.again, seen[key] = seen[key], true
 	}
-	return why
+	return double
 }
 
 func (b *Broker) deleteOne(t *wire.DeleteTopicsRequestDeleteTopicState, deadline host.Instant, r *wire.DeleteTopicsResponseDeletableTopicResult) {

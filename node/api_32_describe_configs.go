@@ -22,12 +22,12 @@ func (b *Broker) describeConfigs(c *call, q *wire.DescribeConfigsRequest) wire.M
 		answer := wire.NewDescribeConfigsResponseResult()
 		answer.ResourceType, answer.ResourceName = r.ResourceType, r.ResourceName
 		key := resourceKey{r.ResourceType, r.ResourceName}
-		if seen[key] { // a small request must not earn a large answer
+		if seen[key] && len(q.Resources) > mostDoubleResources {
 			continue
 		}
 		seen[key] = true
 		entries, code, why := b.describeResource(image, r)
-		answer.ErrorCode, answer.ErrorMessage = code, text(why)
+		answer.ErrorCode, answer.ErrorMessage = code, &why
 		for j := range entries {
 			answer.Configs = append(answer.Configs, describeEntry(&entries[j], q))
 		}
@@ -35,6 +35,10 @@ func (b *Broker) describeConfigs(c *call, q *wire.DescribeConfigsRequest) wire.M
 	}
 	return a
 }
+
+// mostDoubleResources is in how large a request a resource is answered each time that it is named: a small request must
+// not earn a large answer.
+const mostDoubleResources = 1000
 
 func (b *Broker) describeResource(image *catalog.Image, r *wire.DescribeConfigsRequestResource) ([]config.Entry, wire.ErrorCode, string) {
 	layers := b.layers(image)
@@ -70,24 +74,42 @@ func (b *Broker) describeResource(image *catalog.Image, r *wire.DescribeConfigsR
 			return nil, wire.ErrInvalidRequest, "Group name must not be empty"
 		}
 		return layers.DescribeGroup(image.Configs(kind, r.ResourceName), names), wire.ErrNone, ""
-	case catalog.ResourceBrokerLogger, catalog.ResourceClientMetrics:
-		return nil, wire.ErrInvalidRequest, notSupportedResource(kind)
+	case catalog.ResourceClientMetrics:
+		if r.ResourceName == "" {
+			return nil, wire.ErrInvalidRequest, "Client metrics subscription name must not be empty"
+		}
+		return config.DescribeMetrics(image.Configs(kind, r.ResourceName), names), wire.ErrNone, ""
+	case catalog.ResourceBrokerLogger:
+		if r.ResourceName == "" {
+			return nil, wire.ErrInvalidRequest, "Broker id must not be empty"
+		}
+		if id, err := strconv.Atoi(r.ResourceName); err != nil || id != int(b.config.NodeID) {
+			return nil, wire.ErrInvalidRequest, fmt.Sprintf("Unexpected broker id, expected %d but received %s", b.config.NodeID, r.ResourceName)
+		}
+		return nil, wire.ErrInvalidRequest, noLoggers
 	default:
-		return nil, wire.ErrInvalidRequest, fmt.Sprintf("Unknown resource type %d", kind)
+		return nil, wire.ErrInvalidRequest, malformedRequest
 	}
 }
 
 func describeEntry(e *config.Entry, q *wire.DescribeConfigsRequest) wire.DescribeConfigsResponseResourceResult {
 	a := wire.NewDescribeConfigsResponseResourceResult()
 	a.Name, a.Value, a.ReadOnly = e.Key.Name, e.Value, e.Key.Fixed
-	a.ConfigSource, a.ConfigType = int8(e.Source), int8(e.Key.Kind)
+	a.ConfigSource, a.ConfigType, a.IsSensitive = int8(e.Source), int8(e.Key.Kind), e.Key.Sensitive()
+	if a.IsSensitive {
+		a.Value = nil
+	}
 	if q.IncludeDocumentation {
 		a.Documentation = &e.Key.Doc
 	}
 	if q.IncludeSynonyms {
 		for i := range e.Settings {
 			s := &e.Settings[i]
-			a.Synonyms = append(a.Synonyms, wire.DescribeConfigsResponseSynonym{Name: s.Name, Value: &s.Value, Source: int8(s.Source)})
+			synonym := wire.DescribeConfigsResponseSynonym{Name: s.Name, Value: &s.Value, Source: int8(s.Source)}
+			if a.IsSensitive {
+				synonym.Value = nil
+			}
+			a.Synonyms = append(a.Synonyms, synonym)
 		}
 	}
 	return a

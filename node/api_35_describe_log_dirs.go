@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"millrace/net/wire"
 	"millrace/node/catalog"
 )
@@ -40,6 +42,7 @@ func (b *Broker) describeLogDirs(c *call, q *wire.DescribeLogDirsRequest) wire.M
 // partitionSizes lists those of the partitions that are here.
 func (b *Broker) partitionSizes(t *catalog.Topic, indexes []int32) wire.DescribeLogDirsResponseTopic {
 	sizes := wire.DescribeLogDirsResponseTopic{Name: t.Name}
+	indexes = slices.Compact(slices.Sorted(slices.Values(indexes)))
 	for _, index := range indexes {
 		if at, code := b.cluster.Follow(t.ID, index); code == wire.ErrNone {
 			sizes.Partitions = append(sizes.Partitions, wire.DescribeLogDirsResponsePartition{

@@ -36,7 +36,7 @@ func (b *Broker) createPartitions(c *call, q *wire.CreatePartitionsRequest) wire
 			for j := range t.Assignments {
 				command.Assignments = append(command.Assignments, t.Assignments[j].BrokerIds)
 			}
-			result := checkGrowth(image, command)
+			result := checkGrowth(image, command, t.Assignments != nil)
 			if result.Error == wire.ErrNone && !q.ValidateOnly {
 				if result = b.set.Change(command, deadline); result.Error == wire.ErrNone {
 					b.set.AwaitTopic(result.Topic, deadline)
@@ -50,7 +50,7 @@ func (b *Broker) createPartitions(c *call, q *wire.CreatePartitionsRequest) wire
 }
 
 // checkGrowth says what is wrong with a command, in Kafka's words where the catalog has others.
-func checkGrowth(image *catalog.Image, command catalog.CreatePartitions) catalog.Result {
+func checkGrowth(image *catalog.Image, command catalog.CreatePartitions, assigned bool) catalog.Result {
 	topic, ok := image.Topic(command.Name)
 	if !ok {
 		return catalog.Result{Error: wire.ErrUnknownTopicOrPartition}
@@ -58,8 +58,9 @@ func checkGrowth(image *catalog.Image, command catalog.CreatePartitions) catalog
 	if int(command.Count) == len(topic.Partitions) {
 		return catalog.Result{Error: wire.ErrInvalidPartitions, Message: fmt.Sprintf("Topic already has %d partition(s).", command.Count)}
 	}
-	if why := unevenReplicas(command.Assignments, len(topic.Partitions[0].Replicas)); why != "" {
-		return catalog.Result{Error: wire.ErrInvalidReplicaAssignment, Message: why}
+	if more := int(command.Count) - len(topic.Partitions); assigned && len(command.Assignments) == 0 && more > 0 {
+		return catalog.Result{Error: wire.ErrInvalidReplicaAssignment,
+			Message: fmt.Sprintf("Attempted to add %d additional partition(s), but only 0 assignment(s) were specified.", more)}
 	}
 	_, result := catalog.Apply(image, image.Index+1, command)
 	return result

@@ -39,9 +39,7 @@ func (b *Broker) electLeaders(c *call, q *wire.ElectLeadersRequest) wire.Message
 	}
 	if q.TopicPartitions == nil {
 		for _, t := range e.image.Topics.All {
-			if r := e.all(t); len(r.PartitionResult) > 0 {
-				a.ReplicaElectionResults = append(a.ReplicaElectionResults, r)
-			}
+			a.ReplicaElectionResults = append(a.ReplicaElectionResults, e.all(t))
 		}
 		return a
 	}

@@ -52,6 +52,9 @@ func (b *Broker) describeCatalog(c *call, a *wire.DescribeQuorumResponse, d *wir
 	if len(a.Nodes) > 0 {
 		return
 	}
+	if len(b.config.Peers) == 0 { // alone: nobody connects to its catalog
+		a.Nodes = append(a.Nodes, wire.DescribeQuorumResponseNode{NodeId: b.config.NodeID})
+	}
 	for _, p := range b.config.Peers {
 		name, port, err := splitAddress(p.Addr)
 		if err != nil {

@@ -20,7 +20,7 @@ type feature struct {
 
 // features are those that mean something here.
 var features = []feature{
-	{"group.version", 1, 1, 1},       // consumer groups of KIP-848, which cannot be turned off
+	{"group.version", 0, 1, 1},       // consumer groups of KIP-848, which cannot be turned off
 	{"transaction.version", 0, 0, 0}, // there are no transactions
 }
 
@@ -66,6 +66,8 @@ func checkFeature(image *catalog.Image, node int32, name string, level int16, ki
 		return fail("Local controller %d only supports versions %d-%d", node, f.min, f.max)
 	case level < f.current(image) && kind == featureUpgrade:
 		return fail("Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.")
+	case level < f.level:
+		return fail("This feature cannot be turned off.")
 	}
 	return ""
 }

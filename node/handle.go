@@ -20,6 +20,12 @@ func (b *Broker) handle(r server.Request) (server.Finisher, error) {
 			return nil, fmt.Errorf("version %d of %s is not served: %d to %d are",
 				r.Version, route.api.Name, route.api.Min, route.api.Max)
 		}
+		var header wire.Reader
+		header.Reset(r.Frame.Bytes())
+		wire.ReadRequestHeader(&header)
+		if err := header.Err(); err != nil {
+			return nil, fmt.Errorf("decode the header of %s: %w", route.api.Name, err)
+		}
 		c.Version = 0
 		c.finish = func() wire.Message { return b.served.UnsupportedVersion() }
 		return c, nil

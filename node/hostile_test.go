@@ -58,7 +58,7 @@ func TestHostileFrames(t *testing.T) {
 		r.conn.Close()
 	}
 	r := dialRaw(t, b)
-	r.conn.Write(whole(append(header(wire.KeyApiVersions, 99), 0xde, 0xad)))
+	r.conn.Write(whole(append(header(wire.KeyApiVersions, 99), 0, 0xad)))
 	if _, m := r.receive(wire.KeyApiVersions, 0); m.(*wire.ApiVersionsResponse).ErrorCode != wire.ErrUnsupportedVersion {
 		t.Errorf("ApiVersions from the future: %+v", m)
 	}
@@ -161,7 +161,7 @@ func TestRequestsThatAskTooMuch(t *testing.T) {
 	topic := wire.NewCreateTopicsRequestCreatableTopic()
 	topic.Name, topic.NumPartitions, topic.ReplicationFactor = "many", 2_000_000_000, 1
 	create.Topics = []wire.CreateTopicsRequestCreatableTopic{topic}
-	if a := ask[*wire.CreateTopicsResponse](r, create, 7); a.Topics[0].ErrorCode != wire.ErrInvalidPartitions {
+	if a := ask[*wire.CreateTopicsResponse](r, create, 7); a.Topics[0].ErrorCode != wire.ErrPolicyViolation {
 		t.Errorf("two billion partitions: %+v", a.Topics[0])
 	}
 	q := fetchRequest("t", 0, 0)

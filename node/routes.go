@@ -1,6 +1,10 @@
 package node
 
-import "millrace/net/wire"
+import (
+	"slices"
+
+	"millrace/net/wire"
+)
 
 // route says how the requests of one API key are answered.
 type route struct {
@@ -45,7 +49,7 @@ func staged[Q any, P pointer[Q]](f func(*Broker, *call, P) func() wire.Message) 
 
 // routes lists what this broker serves, by key.
 func routes() []route {
-	return append([]route{
+	return slices.Concat([]route{
 		staged((*Broker).produce),
 		on((*Broker).fetch),
 		on((*Broker).listOffsets),
@@ -70,5 +74,6 @@ func routes() []route {
 		on((*Broker).unregisterBroker),
 		on((*Broker).listConfigResources),
 		on((*Broker).describeTopicPartitions),
-	}, groupRoutes()...)
+		on((*Broker).listPartitionReassignments),
+	}, groupRoutes(), securityRoutes())
 }

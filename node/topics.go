@@ -56,6 +56,9 @@ const (
 // noOperations is told to who did not ask for operations.
 const noOperations int32 = -1 << 31
 
+// malformedRequest is what Kafka's brokers say of INVALID_REQUEST when they have nothing better.
+const malformedRequest = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
+
 // text is an optional string of the protocol: null when empty.
 func text(s string) *string {
 	if s == "" {

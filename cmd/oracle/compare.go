@@ -27,6 +27,9 @@ func (d *difference) key() acceptedKey {
 
 var places = regexp.MustCompile(`\[\d*\]`)
 
+// anyElement is an element of a keyed list; [*] in an accepted difference stands for all of them.
+var anyElement = regexp.MustCompile(`\[[^\]]*\]`)
+
 // absent is shown for a field that an answer does not have.
 const absent = "(absent)"
 
@@ -146,7 +149,11 @@ func parseAccepted(text string) ([]*accepted, error) {
 
 // covers says that a difference is this one, or of a field in it.
 func (a *accepted) covers(k acceptedKey) bool {
-	return a.api == k.api && a.name == k.name && (a.field == k.field || strings.HasPrefix(k.field, a.field+"."))
+	field := k.field
+	if strings.Contains(a.field, "[*]") {
+		field = anyElement.ReplaceAllString(field, "[*]")
+	}
+	return a.api == k.api && a.name == k.name && (a.field == field || strings.HasPrefix(field, a.field+"."))
 }
 
 // split takes the accepted differences out; what is left has to be explained.

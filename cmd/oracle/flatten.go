@@ -17,14 +17,28 @@ type field struct{ path, value string }
 
 // unordered are the lists whose order Kafka takes from a hash map, by API and path, with the field to sort them by.
 var unordered = map[string]string{
-	"Produce Responses":                    "Name TopicId",
-	"Produce Responses.PartitionResponses": "Index",
-	"ListOffsets Topics":                   "Name",
-	"ListOffsets Topics.Partitions":        "PartitionIndex",
-	"DeleteRecords Topics":                 "Name",
-	"DeleteRecords Topics.Partitions":      "PartitionIndex",
-	"Metadata Topics":                      "Name TopicId",
-	"DeleteTopics Responses":               "Name TopicId",
+	"Produce Responses":                                                     "Name TopicId",
+	"Produce Responses.PartitionResponses":                                  "Index",
+	"ListOffsets Topics":                                                    "Name",
+	"ListOffsets Topics.Partitions":                                         "PartitionIndex",
+	"DeleteRecords Topics":                                                  "Name",
+	"DeleteRecords Topics.Partitions":                                       "PartitionIndex",
+	"Metadata Topics":                                                       "Name TopicId",
+	"OffsetFetch Topics":                                                    "Name",
+	"OffsetFetch Topics.Partitions":                                         "PartitionIndex",
+	"OffsetFetch Groups.Topics":                                             "Name TopicId",
+	"OffsetFetch Groups.Topics.Partitions":                                  "PartitionIndex",
+	"ListGroups Groups":                                                     "GroupId",
+	"DescribeProducers Topics.Partitions.ActiveProducers":                   "ProducerId",
+	"DeleteGroups Results":                                                  "GroupId",
+	"DescribeGroups Groups":                                                 "GroupId",
+	"ConsumerGroupDescribe Groups":                                          "GroupId",
+	"ConsumerGroupDescribe Groups.Members":                                  "MemberId",
+	"ConsumerGroupDescribe Groups.Members.SubscribedTopicNames":             "",
+	"ConsumerGroupDescribe Groups.Members.Assignment.TopicPartitions":       "TopicName",
+	"ConsumerGroupDescribe Groups.Members.TargetAssignment.TopicPartitions": "TopicName",
+	"ConsumerGroupHeartbeat Assignment.TopicPartitions":                     "TopicId",
+	"DeleteTopics Responses":                                                "Name TopicId",
 }
 
 // keyed are the lists whose elements are told apart by a field instead of by their place, and whose order says nothing.
@@ -34,6 +48,11 @@ var keyed = map[string]string{
 	"ApiVersions FinalizedFeatures":   "Name",
 	"CreateTopics Topics.Configs":     "Name",
 	"DescribeConfigs Results.Configs": "Name",
+}
+
+// ofItsOwn are the configs whose values say where a broker is and who it is.
+var ofItsOwn = map[string]bool{
+	"advertised.listeners": true, "controller.listener.names": true, "controller.quorum.voters": true, "listeners": true, "log.dirs": true,
 }
 
 // listed is the value of an element of a keyed list, beside those of its fields.
@@ -227,6 +246,9 @@ func (f *flattener) slice(path, name string, v reflect.Value) {
 			f.add(path+"["+place+"]", listed)
 		}
 		for _, e := range fields {
+			if isKeyed && ofItsOwn[place] && e.path != key && e.path != "ReadOnly" {
+				continue
+			}
 			at := path + "[" + place + "]"
 			if e.path != "" {
 				at += "." + e.path
@@ -246,10 +268,13 @@ func placeOf(value, key string) string {
 
 // fieldOf is the value of a field, or of all those of a list that are named with spaces between.
 func fieldOf(fields []field, path string) string {
+	if path == "" && len(fields) > 0 { // elements that are no structures
+		return fields[0].value
+	}
 	var found []string
 	for want := range strings.FieldsSeq(path) {
 		for _, f := range fields {
-			if f.path == want || want == "*" {
+			if f.path == want {
 				found = append(found, f.value)
 			}
 		}
@@ -271,6 +296,7 @@ func (f *flattener) text(name, s string) string {
 		if s != "" {
 			return "a directory"
 		}
+
 	case "Documentation":
 		if s != "" {
 			return "documented"
@@ -283,11 +309,14 @@ func (f *flattener) text(name, s string) string {
 	return f.names.text(s)
 }
 
+// leastScriptedProducer is from where on producer ids are the scripts' own. Brokers begin with 0.
+const leastScriptedProducer = 700_000
+
 func (f *flattener) number(name string, n int64) string {
 	switch {
 	case name == "Port" && strconv.FormatInt(n, 10) == f.names.port:
 		return "its port"
-	case name == "ProducerId" && n >= 0:
+	case name == "ProducerId" && n >= 0 && n < leastScriptedProducer:
 		return f.names.id("producer", strconv.FormatInt(n, 10))
 	case name == "SessionId" && n > 0:
 		return f.names.id("session", strconv.FormatInt(n, 10))
@@ -295,6 +324,8 @@ func (f *flattener) number(name string, n int64) string {
 		return "an epoch"
 	case name == "FinalizedFeaturesEpoch" && n >= 0:
 		return "an epoch"
+	case strings.HasPrefix(f.where, "DescribeQuorum") && (name == "HighWatermark" || name == "LogEndOffset") && n > 0:
+		return "an offset"
 	case (name == "TotalBytes" || name == "UsableBytes") && n > 0:
 		return "some bytes"
 	}

@@ -170,6 +170,15 @@ func (c Configs) Get(name string) (string, bool) {
 	return c[i].Value, true
 }
 
+// Names lists what is set, sorted.
+func (c Configs) Names() []string {
+	names := make([]string, len(c))
+	for i := range c {
+		names[i] = c[i].Name
+	}
+	return names
+}
+
 func (c Configs) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(c, name, func(c Config, name string) int {
 		return ordered.String(c.Name).Compare(ordered.String(name))

@@ -65,7 +65,7 @@ func (p *placer) choose(replication int) ([]int32, Result) {
 	}
 	if replication < 1 || len(p.sets) == 0 {
 		return nil, refuse(wire.ErrInvalidReplicationFactor,
-			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
+			"Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.",
 			replication, replication, p.image.Brokers.Len())
 	}
 	leader, first := int32(0), true

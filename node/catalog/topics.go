@@ -104,8 +104,11 @@ func (i *Image) addLoad(shard uint64, d int32) {
 
 // place appends count new partitions to a topic's, on the replicas that assignments list or on chosen ones.
 func (i *Image) place(existing []Partition, count, replication int, assignments [][]int32) ([]Partition, Result) {
-	if count < 1 || len(existing)+count > MaxPartitions {
-		return nil, refuse(wire.ErrInvalidPartitions, "Number of partitions must be between 1 and %d.", MaxPartitions)
+	if count < 1 {
+		return nil, refuse(wire.ErrInvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
+	}
+	if len(existing)+count > MaxPartitions {
+		return nil, refuse(wire.ErrPolicyViolation, "Excessively large number of partitions per request.")
 	}
 	partitions := slices.Clip(existing)
 	placer := i.newPlacer(existing)
@@ -113,7 +116,10 @@ func (i *Image) place(existing []Partition, count, replication int, assignments 
 		var replicas []int32
 		var result Result
 		if len(assignments) > 0 {
-			replicas, result = assignments[n], i.checkAssignment(assignments, n)
+			if len(existing) == 0 {
+				replication = len(assignments[0])
+			}
+			replicas, result = assignments[n], i.checkAssignment(assignments[n], replication)
 		} else {
 			replicas, result = placer.choose(replication)
 		}
@@ -125,24 +131,28 @@ func (i *Image) place(existing []Partition, count, replication int, assignments 
 	return partitions, Result{}
 }
 
-// checkAssignment says whether partition n of a manual assignment is a set of registered brokers, as many as the first has.
-func (i *Image) checkAssignment(assignments [][]int32, n int) Result {
-	replicas := assignments[n]
-	if len(replicas) == 0 || len(replicas) != len(assignments[0]) {
-		return refuse(wire.ErrInvalidReplicaAssignment,
-			"The manual partition assignment of partition %d has %d replica(s), while that of the first has %d.", n, len(replicas), len(assignments[0]))
+// checkAssignment says whether a list of replicas is a set of registered brokers, as many as the partitions before have.
+// The words are Kafka's.
+func (i *Image) checkAssignment(replicas []int32, replication int) Result {
+	if len(replicas) == 0 {
+		return refuse(wire.ErrInvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
 	}
-	for k, node := range replicas {
+	sorted := slices.Sorted(slices.Values(replicas))
+	for k, node := range sorted {
 		if _, ok := i.Broker(node); !ok {
 			return refuse(wire.ErrInvalidReplicaAssignment,
 				"The manual partition assignment includes broker %d, but no such broker is registered.", node)
 		}
-		if slices.Contains(replicas[:k], node) {
+		if k > 0 && sorted[k-1] == node {
 			return refuse(wire.ErrInvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", node)
 		}
 	}
+	if len(replicas) != replication {
+		return refuse(wire.ErrInvalidReplicaAssignment, "The manual partition assignment includes a partition with %d replica(s), "+
+			"but this is not consistent with previous partitions, which have %d replica(s).", len(replicas), replication)
+	}
 	if !slices.ContainsFunc(replicas, func(node int32) bool { b, _ := i.Broker(node); return !b.Fenced }) {
-		return refuse(wire.ErrInvalidReplicaAssignment, "All brokers specified in the manual partition assignment for partition %d are fenced.", n)
+		return refuse(wire.ErrInvalidReplicaAssignment, "All brokers specified in the manual partition assignment are fenced.")
 	}
 	return Result{}
 }

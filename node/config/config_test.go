@@ -73,7 +73,7 @@ func TestLayers(t *testing.T) {
 		t.Errorf("overrides: %+v", got)
 	}
 	e := l.DescribeTopic(Map{"retention.ms": "7"}, []string{"retention.ms"})
-	if len(e) != 1 || *e[0].Value != "7" || e[0].Source != TopicSource || len(e[0].Settings) != 3 {
+	if len(e) != 1 || *e[0].Value != "7" || e[0].Source != TopicSource || len(e[0].Settings) != 5 {
 		t.Errorf("describe: %+v", e)
 	}
 }

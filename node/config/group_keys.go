@@ -5,9 +5,6 @@ import (
 	"strconv"
 )
 
-// GroupSource is the source of what was set for a group, as DescribeConfigs says it.
-const GroupSource Source = 8
-
 // GroupKey returns the group config of that name, nil if it means nothing here.
 func GroupKey(name string) *Key { return find(groupKeys, name) }
 

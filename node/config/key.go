@@ -61,11 +61,14 @@ type Invalid struct {
 }
 
 func (e *Invalid) Error() string {
-	if e.Why == whyNoTiering {
+	if e.Why == whyNoTiering || strings.HasPrefix(e.Why, "Illegal client matching pattern") {
 		return e.Why
 	}
 	return fmt.Sprintf("Invalid value %s for configuration %s: %s", e.Value, e.Name, e.Why)
 }
+
+// Sensitive says that the value is not told to anybody: a password, or a config of which nobody knows what it holds.
+func (k *Key) Sensitive() bool { return k.Kind == Password || k.Kind == 0 }
 
 // Canonical checks a value and returns it in the form in which it is kept: trimmed, lists without spaces and doubles.
 func (k *Key) Canonical(value string) (string, error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 )
 
@@ -14,7 +15,19 @@ const (
 	ClusterSource Source = 3 // set for all brokers
 	StaticSource  Source = 4 // the properties file or the command line
 	DefaultSource Source = 5
+	MetricsSource Source = 7 // set for a subscription of client metrics
+	GroupSource   Source = 8 // set for a group
 )
+
+// String is Kafka's name of the source.
+func (s Source) String() string {
+	names := map[Source]string{
+		TopicSource: "DYNAMIC_TOPIC_CONFIG", BrokerSource: "DYNAMIC_BROKER_CONFIG", ClusterSource: "DYNAMIC_DEFAULT_BROKER_CONFIG",
+		StaticSource: "STATIC_BROKER_CONFIG", DefaultSource: "DEFAULT_CONFIG", MetricsSource: "DYNAMIC_CLIENT_METRICS_CONFIG",
+		GroupSource: "DYNAMIC_GROUP_CONFIG",
+	}
+	return names[s]
+}
 
 // Values are settings by name.
 type Values interface {
@@ -22,11 +35,21 @@ type Values interface {
 	Get(name string) (string, bool)
 }
 
+// Lister is Values that can tell all names that are set, sorted. Layers whose values are no listers show no names that
+// are not known.
+type Lister interface {
+	Values
+	Names() []string
+}
+
 // Map is Values in a map, which is only read.
 type Map map[string]string
 
 // Get implements Values.
 func (m Map) Get(name string) (string, bool) { v, ok := m[name]; return v, ok }
+
+// Names implements Lister.
+func (m Map) Names() []string { return sortedNames(m) }
 
 // Layers are the settings of a broker from which what is in force is computed. Nil is an empty layer.
 type Layers struct {
@@ -40,9 +63,29 @@ type Setting struct {
 	Source Source
 }
 
-// settings lists where a broker config has a value, what is in force first.
+// families are the broker configs that say the same in different units, the finest first.
+var families = [][]string{
+	{"log.flush.interval.ms", "log.flush.scheduler.interval.ms"},
+	{"log.retention.ms", "log.retention.minutes", "log.retention.hours"},
+	{"log.roll.jitter.ms", "log.roll.jitter.hours"},
+	{"log.roll.ms", "log.roll.hours"},
+}
+
+// family is a broker config with those that say the same.
+func family(name string) []string {
+	for _, f := range families {
+		if slices.Contains(f, name) && name != "log.flush.scheduler.interval.ms" {
+			return f
+		}
+	}
+	return []string{name}
+}
+
+// settings lists where a broker config has a value, what is in force first: its own in the highest layer, then those of
+// its family, as Kafka does. It begins with one of its own, or is empty.
 func (l Layers) settings(k *Key) []Setting {
 	var list []Setting
+	names := family(k.Name)
 	for _, layer := range [...]struct {
 		values Values
 		source Source
@@ -50,14 +93,26 @@ func (l Layers) settings(k *Key) []Setting {
 		if layer.values == nil {
 			continue
 		}
-		if v, ok := layer.values.Get(k.Name); ok {
-			list = append(list, Setting{k.Name, v, layer.source})
+		for _, name := range names {
+			if v, ok := layer.values.Get(name); ok {
+				list = append(list, Setting{name, v, layer.source})
+			}
 		}
 	}
-	if !k.Null {
-		list = append(list, Setting{k.Name, k.Default, DefaultSource})
+	for _, name := range names {
+		of := k
+		if name != k.Name {
+			of = BrokerKey(name)
+		}
+		if !of.Null {
+			list = append(list, Setting{name, of.Default, DefaultSource})
+		}
 	}
-	return list
+	first := slices.IndexFunc(list, func(s Setting) bool { return s.Name == k.Name })
+	if first < 0 {
+		return nil
+	}
+	return list[first:]
 }
 
 // value is the broker config in force; ok is false when it has no value.

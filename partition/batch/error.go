@@ -16,9 +16,12 @@ const (
 	OutOfOrderSequenceNumber    Code = 45
 	InvalidProducerEpoch        Code = 47
 	InvalidTxnState             Code = 48
-	KafkaStorageError           Code = 56
-	UnsupportedCompressionType  Code = 76
-	InvalidRecord               Code = 87
+	// TransactionalIDAuthorizationFailed is for transactional records without a transactional id.
+	TransactionalIDAuthorizationFailed Code = 53
+
+	KafkaStorageError          Code = 56
+	UnsupportedCompressionType Code = 76
+	InvalidRecord              Code = 87
 )
 
 // RecordError names a record of a refused batch, as Produce 8 and later report it.
@@ -33,11 +36,20 @@ type RecordError struct {
 type Error struct {
 	Code    Code
 	Message string
+	// Early says that the request is at fault whatever the log holds: Kafka refuses it before it looks at the log.
+	Early bool
 	// Records are the records at fault, at most MaxRecordErrors of them; nil when the whole batch is at fault.
 	Records []RecordError
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// refuseEarly is refuse for what is wrong with the request already.
+func refuseEarly(code Code, format string, args ...any) *Error {
+	e := refuse(code, format, args...)
+	e.Early = true
+	return e
+}
 
 func refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}

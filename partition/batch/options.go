@@ -10,6 +10,9 @@ const Producer Codec = 0xff
 
 // Options are the rules of a topic for what is produced to it.
 type Options struct {
+	// Topic and Partition are what refusals of records name.
+	Topic     string
+	Partition int32
 	// Version is the version of the Produce request: zstd needs 7.
 	Version int16
 	// Now is the broker's wall clock in milliseconds since 1970.

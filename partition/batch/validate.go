@@ -54,10 +54,10 @@ func (o *Options) one(b []byte) (Header, []byte, *Error) {
 		return Header{}, nil, refused
 	}
 	if size == 0 {
-		return Header{}, nil, refuse(InvalidRecord, "a partition in a produce request needs a whole record batch")
+		return Header{}, nil, refuseEarly(InvalidRecord, "a partition in a produce request needs a whole record batch")
 	}
 	if m := b[magicAt]; m != Magic {
-		return Header{}, nil, refuse(InvalidRecord, "a record batch has format version %d, only %d is accepted", m, Magic)
+		return Header{}, nil, refuseEarly(InvalidRecord, "a record batch has format version %d, only %d is accepted", m, Magic)
 	}
 	if size < HeaderSize {
 		return Header{}, nil, refuse(CorruptMessage, "a batch of %d bytes is shorter than its header", size)
@@ -67,7 +67,7 @@ func (o *Options) one(b []byte) (Header, []byte, *Error) {
 		return Header{}, nil, refused
 	}
 	if more != 0 {
-		return Header{}, nil, refuse(InvalidRecord, "a partition in a produce request may hold only one record batch")
+		return Header{}, nil, refuseEarly(InvalidRecord, "a partition in a produce request may hold only one record batch")
 	}
 	b = b[:size:size]
 	h, err := Parse(b)
@@ -84,13 +84,13 @@ func frame(b []byte) (int, *Error) {
 	}
 	length := int32(binary.BigEndian.Uint32(b[lengthAt:]))
 	if length < smallestLegacySize {
-		return 0, refuse(CorruptMessage, "a record batch says that it has %d bytes, less than any can have", length)
+		return 0, refuse(CorruptMessage, "Record size %d is less than the minimum record overhead (%d)", length, smallestLegacySize)
 	}
 	if len(b) <= magicAt {
 		return 0, nil
 	}
 	if m := int8(b[magicAt]); m < 0 || m > Magic {
-		return 0, refuse(CorruptMessage, "a record batch has the unknown format version %d", m)
+		return 0, refuse(CorruptMessage, "Invalid magic found in record: %d", m)
 	}
 	size := int64(length) + Overhead
 	if size > int64(len(b)) {
@@ -106,7 +106,7 @@ func (o *Options) checkHeader(h *Header, b []byte) *Error {
 		return refuse(UnsupportedCompressionType, "a record batch has the unknown compression %d", codec)
 	}
 	if codec == Zstd && o.Version < 7 && !o.Internal {
-		return refuse(UnsupportedCompressionType, "produce requests of version %d may not use zstd", o.Version)
+		return refuseEarly(UnsupportedCompressionType, "produce requests of version %d may not use zstd", o.Version)
 	}
 	if h.BaseOffset != 0 && !o.Internal {
 		return refuse(InvalidRecord, "the base offset of a produced record batch must be 0, it is %d", h.BaseOffset)

@@ -1,6 +1,9 @@
 package batch
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // walk checks the records of one batch.
 type walk struct {
@@ -43,11 +46,12 @@ func (w *walk) records(body []byte) *Error {
 		w.greatest = max(w.greatest, timestamp)
 		switch {
 		case needKey && f.keyLen < 0:
-			w.refuse(n, "a compacted topic does not accept a record without a key")
+			w.refuse(n, "Compacted topic cannot accept message without key in topic partition %s-%d", w.options.Topic, w.options.Partition)
 		case createTime && timestamp != NoTimestamp:
 			if timestamp < earliest || timestamp > latest {
 				w.timed = true
-				w.refuse(n, "timestamp %d is out of range, from %d to %d", timestamp, earliest, latest)
+				w.refuse(n, "Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]",
+					timestamp, n, earliest, latest)
 			}
 		case claimed:
 			w.timed = true
@@ -67,16 +71,22 @@ func (w *walk) refuse(index int32, format string, args ...any) {
 	}
 }
 
+// result is the refusal of the batch for its records, in Kafka's words; nil when there is nothing against any.
 func (w *walk) result() *Error {
 	if w.found == 0 {
 		return nil
 	}
-	code, what := InvalidRecord, "invalid records"
 	if w.timed {
-		code, what = InvalidTimestamp, "invalid timestamps"
+		e := refuse(InvalidTimestamp, "One or more records have been rejected due to invalid timestamp")
+		e.Records = w.errors
+		return e
 	}
-	e := refuse(code, "%d of %d records refused, for %s: the first is record %d: %s", w.found, w.header.Count, what,
-		w.errors[0].Index, w.errors[0].Message)
+	first := make([]string, min(len(w.errors), 3))
+	for i := range first {
+		first[i] = fmt.Sprintf("RecordError(batchIndex=%d, message='%s')", w.errors[i].Index, w.errors[i].Message)
+	}
+	e := refuse(InvalidRecord, "One or more records have been rejected due to %d record errors in total, "+
+		"and only showing the first three errors at most: [%s]", w.found, strings.Join(first, ", "))
 	e.Records = w.errors
 	return e
 }
