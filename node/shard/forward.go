@@ -147,15 +147,17 @@ func (c *change) forgive(result catalog.Result, image *catalog.Image) catalog.Re
 	return result
 }
 
-// await waits until the image here has an index.
+// await waits until the image here has an index, which it never will when the node has failed.
 func (c *change) await(index uint64) (*catalog.Image, bool) {
 	c.set.WatchCatalog(c.waiter)
 	defer c.set.UnwatchCatalog(c.waiter)
+	c.set.failed.Watch(c.waiter)
+	defer c.set.failed.Unwatch(c.waiter) // it lives as long as the node
 	for {
 		if image := c.set.Catalog(); image.Index >= index {
 			return image, true
 		}
-		if c.set.stopped() || !c.waiter.WaitUntil(c.deadline) {
+		if c.set.over() || !c.waiter.WaitUntil(c.deadline) {
 			return nil, false
 		}
 	}
