@@ -347,6 +347,9 @@ func (item *fetchItem) describe(f *fetchRun, d *wire.FetchResponsePartitionData)
 	d.ErrorCode = item.code
 	d.HighWatermark, d.LastStableOffset, d.LogStartOffset = -1, -1, -1
 	if item.code != wire.ErrNone {
+		if item.code == wire.ErrUnknownTopicOrPartition || item.code == wire.ErrUnknownTopicId {
+			d.AbortedTransactions = []wire.FetchResponseAbortedTransaction{} // null for what only the log refuses
+		}
 		if item.code == wire.ErrFencedLeaderEpoch || item.code == wire.ErrNotLeaderOrFollower {
 			f.tellLeader(item, d)
 		}
