@@ -27,12 +27,15 @@
 //	                    (produce_order.go)
 //	Fetch               from any replica, below its applied end (fetch_replicas.go). Above it the fetch waits; that an
 //	                    offset does not exist is only said after the replica has confirmed that it is up to date
-//	ListOffsets, OffsetForLeaderEpoch, committed offsets, descriptions of groups
+//	ListOffsets, OffsetForLeaderEpoch, committed offsets, lists and descriptions of groups
 //	                    only where the partition is led, after a ReadIndex of its shard: a leader that was deposed and does
 //	                    not know it says nothing
 //	coordinators        every node has a task for each partition of __consumer_offsets; it answers where the partition is
 //	                    led and says NOT_COORDINATOR elsewhere. A new leader reads the partition from its own log before it
 //	                    answers; a commit is answered when it is applied
+//
+// What groups have not read yet is measured by a task of each node for the groups that it coordinates (groups_lag.go); with
+// why they rebalance it is told in a tagged field of DescribeGroups (groups_told.go), and in the metrics.
 //
 // A node that stops in order moves its leadership away first, tells who still comes where to go, and then closes.
 //

@@ -114,7 +114,9 @@ func (m *lagMeter) round(g *groups, w host.Waiter) *groupReport {
 		c.Groups = n
 		r.counts = append(r.counts, c)
 	}
-	slices.SortFunc(r.counts, func(a, b group.Counted) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.State, b.State)) })
+	slices.SortFunc(r.counts, func(a, b group.Counted) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.State, b.State))
+	})
 	slices.SortStableFunc(offsets, func(a, b group.StoredOffset) int { return cmp.Compare(a.Group, b.Group) })
 	r.lags = m.measure(offsets, deadline)
 	return r

@@ -57,6 +57,11 @@ func (c *Coordinator) commitOffsets(tag uint64, r *OffsetCommitRequest) {
 		c.reply(tag, out)
 		return
 	}
+	if mutant.On("group-commit-answered-early") {
+		c.append([]string{r.GroupID}, records, func() {}, func(ErrorCode) {})
+		c.reply(tag, out)
+		return
+	}
 	c.append([]string{r.GroupID}, records,
 		func() { c.reply(tag, out) },
 		func(code ErrorCode) { c.reply(tag, commitError(r, code)) })
@@ -124,7 +129,7 @@ func checkCommit(g *classic, r *OffsetCommitRequest) ErrorCode {
 		return code
 	}
 	switch {
-	case r.Generation != g.generation:
+	case r.Generation != g.generation && !mutant.On("group-generation-not-checked"):
 		return wire.ErrIllegalGeneration
 	case g.state == completingRebalance:
 		return wire.ErrRebalanceInProgress

@@ -227,6 +227,9 @@ func (c *Coordinator) consumerTimeout(groupID string, which consumerTime) time.D
 
 // consumerSession gives the member this long from now on.
 func (c *Coordinator) consumerSession(groupID, member string, d time.Duration) {
+	if mutant.On("group-session-too-short") {
+		d /= 3
+	}
 	c.timers.schedule(timerKey{timerConsumer, groupID, member}, c.now.Instant.Add(d))
 }
 

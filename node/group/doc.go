@@ -30,6 +30,7 @@
 //
 //	out.Appends   batches to append to the partition, each atomic, in this order; each has a token
 //	out.Replies   answers to hand out now, by the tag of their request
+//	out.Begun     the rebalances that this call began, and why, to be counted and logged
 //
 // A request gets exactly one reply: at once; when its append is applied (Committed) or refused (Failed); or when other
 // members or a timer end its wait (JoinGroup, SyncGroup). Nothing that a reply says rests on a record that is not yet
@@ -81,6 +82,12 @@
 //
 // Members of the classic protocol may be in a consumer group (consumer_classic.go). The first member of the consumer
 // protocol makes a classic group a consumer group, the last that leaves makes it a classic one again (migrate.go).
+//
+// # What is told beside Kafka's protocol
+//
+// The leader remembers of each group why its last rebalances began (story.go): in memory, bounded, gone with its leadership.
+// StoryRequest tells that, whom a group waits for, and its offsets; ObserveRequest (observe.go) how many groups there are
+// and all their offsets, for the measuring of lag in the room above.
 //
 // What differs from Kafka 4.3.1: a group that becomes a classic one rebalances unless all its members have their target, and
 // remembers what they have, not what they should have, since otherwise two could have the same; the hash of the topics' metadata, so that who changes from one to the other assigns once

@@ -1,5 +1,7 @@
 package group
 
+import "millrace/node/host/mutant"
+
 // cleanup removes offsets that nobody has committed or used for the retention time, and groups that have nothing left.
 // Groups with an open append are left for the next time: what it stores is younger than what would be removed.
 func (c *Coordinator) cleanup() {
@@ -58,7 +60,7 @@ func (c *Coordinator) expiredConsumer(g *consumerGroup, key offsetKey, v committ
 	case v.expireMillis >= 0:
 		return c.now.WallMillis >= v.expireMillis
 	}
-	return c.now.WallMillis-v.commitMillis >= c.config.OffsetsRetention.Milliseconds()
+	return c.now.WallMillis-v.commitMillis >= c.retentionMillis()
 }
 
 // expired says whether an offset's time is over. It runs
@@ -87,5 +89,12 @@ func (c *Coordinator) expired(g *classic, key offsetKey, v committed) bool {
 	if v.expireMillis >= 0 {
 		return c.now.WallMillis >= v.expireMillis
 	}
-	return c.now.WallMillis-since >= c.config.OffsetsRetention.Milliseconds()
+	return c.now.WallMillis-since >= c.retentionMillis()
+}
+
+func (c *Coordinator) retentionMillis() int64 {
+	if mutant.On("group-offsets-expire-early") {
+		return int64(c.config.OffsetsRetention.Minutes())
+	}
+	return c.config.OffsetsRetention.Milliseconds()
 }

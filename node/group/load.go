@@ -3,6 +3,8 @@ package group
 import (
 	"slices"
 	"time"
+
+	"millrace/node/host/mutant"
 )
 
 // load makes the live groups from the image.
@@ -16,7 +18,9 @@ func (c *Coordinator) load() {
 func (c *Coordinator) loadOne(id string) {
 	if g := c.image.consumers[id]; g != nil {
 		c.consumers[id] = g.clone()
-		c.sessions(c.consumers[id])
+		if !mutant.On("group-sessions-not-restarted") {
+			c.sessions(c.consumers[id])
+		}
 		return
 	}
 	g := c.create(id)
@@ -54,7 +58,9 @@ func (c *Coordinator) loadGroup(g *classic, value []byte) {
 			continue // only a damaged record says this
 		}
 		g.add(m, v.ProtocolType)
-		c.session(g, m)
+		if !mutant.On("group-sessions-not-restarted") {
+			c.session(g, m)
+		}
 	}
 	g.protocolType, g.generation, g.stateMillis = v.ProtocolType, v.Generation, v.CurrentStateTimestamp
 	if len(g.members) > 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"millrace/net/wire"
+	"millrace/node/host/mutant"
 )
 
 // A group of consumers changes its protocol with its members, one by one. The first member that speaks the consumer
@@ -90,7 +91,9 @@ func (h *heartbeat) fromClassic(g *classic, m *member, protocol string) (*consum
 			assigned = append(assigned, TopicPartitions{topic.ID, t.Partitions})
 		}
 	}
-	c.assigned = fromTopics(assigned).since(g.generation)
+	if !mutant.On("group-migrated-without-assignment") {
+		c.assigned = fromTopics(assigned).since(g.generation)
+	}
 	return c, ""
 }
 
@@ -195,7 +198,11 @@ func (c *Coordinator) toClassic(g *consumerGroup) *classic {
 	out.generation, out.state = g.epoch, stable
 	for _, m := range out.members {
 		had := g.members[m.id]
-		m.assignment = c.classicAssignment(had.assigned.union(had.revoking).partitions(), m.metadata(out.protocolName))
+		holds := had.assigned.union(had.revoking).partitions()
+		if mutant.On("group-downgraded-with-target") {
+			holds = g.targets[m.id]
+		}
+		m.assignment = c.classicAssignment(holds, m.metadata(out.protocolName))
 	}
 	out.readTopics()
 	return out

@@ -4,21 +4,19 @@ package group
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"millrace/node/host/mutant"
 	"pgregory.net/rapid"
 )
 
-// TestMutantsAreFound plants this room's bugs one by one; the model must find each.
+// TestMutantsAreFound plants those of this room's bugs one by one that a model shows sooner than whole runs (sim/trial); the
+// model must find each.
 func TestMutantsAreFound(t *testing.T) {
-	for _, m := range mutant.All() {
-		if !strings.HasPrefix(m.Name, "group-") || m.Name == "group-read-unconfirmed" { // that one is of the room above
-			continue
-		}
-		t.Run(m.Name, func(t *testing.T) {
-			mutant.Enable(m.Name)
+	for _, name := range []string{"group-assigned-before-released", "group-member-epoch-not-checked", "group-stale-epoch-commits",
+		"group-static-member-not-fenced"} {
+		t.Run(name, func(t *testing.T) {
+			mutant.Enable(name)
 			defer mutant.Enable("")
 			for round := range 20 {
 				if why := finds(runConsumerModel); why != "" {

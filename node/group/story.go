@@ -171,7 +171,7 @@ func (c *Coordinator) story(r *StoryRequest) *StoryResponse {
 func (g *classic) waiting(c *Coordinator) []Waiting {
 	var out []Waiting
 	note := func(m *member, what string) {
-		out = append(out, Waiting{shorten(m.id, maxNamed), shorten(m.clientID, maxNamed), shorten(m.clientHost, maxNamed), what})
+		out = append(out, Waiting{shorten(m.id, maxNamed), shorten(m.clientID, maxNamed), shorten(strings.TrimPrefix(m.clientHost, "/"), maxNamed), what})
 	}
 	switch g.state {
 	case preparingRebalance:
@@ -226,7 +226,7 @@ func (g *consumerGroup) waiting(c *Coordinator) []Waiting {
 			what = fmt.Sprintf("with its next heartbeat it will hear of epoch %d, it knows %d", g.assignmentEpoch, m.epoch)
 		}
 		if what != "" {
-			out = append(out, Waiting{shorten(m.id, maxNamed), shorten(m.clientID, maxNamed), shorten(m.clientHost, maxNamed), what})
+			out = append(out, Waiting{shorten(m.id, maxNamed), shorten(m.clientID, maxNamed), shorten(strings.TrimPrefix(m.clientHost, "/"), maxNamed), what})
 		}
 	}
 	return out
