@@ -34,7 +34,10 @@ func (w *World) SetDiskSpeed(times int64) {
 func (w *World) SetFailingSyncs(p float64) { w.disk.failSync = p }
 
 // SetCapacity bounds the node's disk; 0 removes the bound.
-func (n *Node) SetCapacity(bytes int64) { n.disk.capacity = bytes }
+func (n *Node) SetCapacity(bytes int64) { n.disk.capacity, n.disk.scant = bytes, false }
+
+// Exhaust leaves so little room on the node's disk that a process may die of it.
+func (n *Node) Exhaust(bytes int64) { n.disk.capacity, n.disk.scant = n.Used()+bytes, true }
 
 // Used is the space that is taken on the node's disk.
 func (n *Node) Used() int64 { return n.disk.used() }
@@ -48,6 +51,7 @@ type disk struct {
 	locks    map[string]*incarnation
 	writing  []*flight
 	capacity int64
+	scant    bool // the process was not promised more
 	inodes   uint64
 	namings  uint64
 	crashes  uint64

@@ -15,7 +15,8 @@ type DiskFaults struct {
 	Times             int64   // every operation takes so many times as long
 	Read, Write, Sync float64 // it fails
 	Rot               float64 // a read returns one wrong bit, and the next one may be right
-	// Only says to which files Read and Rot apply, by path; nil means all.
+	Misdirect         float64 // a write goes to another place, of this file or another one
+	// Only says to which files Read, Rot and Misdirect apply, by path; nil means all.
 	Only func(path string) bool
 }
 
@@ -51,6 +52,49 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 		w.fault("rot on read")
 	}
 	return nil
+}
+
+// misdirected writes to a wrong place instead of the right one, and says that it did.
+func (f *file) misdirected(off int64, parts [][]byte) bool {
+	d, inc, w := f.disk.d, f.disk.inc, f.world()
+	if d.faults.Misdirect == 0 || d.faults.Only != nil && !d.faults.Only(f.name) {
+		return false
+	}
+	draws := inc.draws("disk.write.misdirect")
+	if !draws.Chance(d.faults.Misdirect) {
+		return false
+	}
+	var paths []string
+	for _, p := range sortedPaths(d.live) {
+		if g := d.live[p]; !g.dir && g.size >= host.Align && (d.faults.Only == nil || d.faults.Only(p)) {
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) == 0 {
+		return false
+	}
+	name := paths[draws.Below(int64(len(paths)))]
+	other := d.live[name]
+	at := draws.Below(other.size/host.Align) * host.Align
+	if other == f.node && at == off {
+		return false
+	}
+	b := slices.Concat(parts...)
+	b = b[:min(int64(len(b)), other.size-at)] // no file grows by it
+	other.write(at, b, f.mode.Durable)
+	f.node.grow(off + size(parts))
+	d.damaged++
+	w.fault("misdirected write")
+	w.note("misdirected: %s at %d instead of %s at %d", name, at, f.name, off)
+	return true
+}
+
+func size(parts [][]byte) int64 {
+	var n int64
+	for _, b := range parts {
+		n += int64(len(b))
+	}
+	return n
 }
 
 // Rot flips one bit of a synced sector of a file whose path matches, and returns where; "" when there is none.
@@ -122,7 +166,7 @@ func (n *Node) ReplaceDisk() {
 func (d *disk) emptied() *disk {
 	fresh := newDisk(d.node)
 	fresh.inodes, fresh.crashes, fresh.created, fresh.syncs = d.inodes, d.crashes, d.created, d.syncs
-	fresh.faults, fresh.stuck, fresh.capacity = d.faults, d.stuck, d.capacity
+	fresh.faults, fresh.stuck, fresh.capacity, fresh.scant = d.faults, d.stuck, d.capacity, d.scant
 	return fresh
 }
 

@@ -56,6 +56,12 @@ func (h diskHandle) begin(site string, span [2]int64, bytes int64) error {
 	return nil
 }
 
+// full notes that there was no space. A process that was promised none may die of it.
+func (h diskHandle) full() {
+	h.inc.node.world.fault("no space")
+	h.inc.mayDie = h.inc.mayDie || h.d.scant
+}
+
 // names is begin for an operation on names; it returns the path.
 func (h diskHandle) names(op, name string) (string, error) {
 	p, err := clean(name)
@@ -89,7 +95,7 @@ func (h diskHandle) Create(name string, size int64, mode host.Mode) (host.File, 
 		err = host.ErrNotExist
 	case !d.room(f, size):
 		err = host.ErrNoSpace
-		h.inc.node.world.fault("no space")
+		h.full()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", name, err)

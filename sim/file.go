@@ -89,7 +89,7 @@ func (f *file) WriteAt(off int64, parts ...[]byte) error {
 		span[0], span[1] = span[0]+w.disk.durable[0], span[1]+w.disk.durable[1]
 	}
 	if !d.room(f.node, off+n) {
-		w.fault("no space")
+		f.disk.full()
 		return fmt.Errorf("write %s: %w", f.name, host.ErrNoSpace)
 	}
 	fl := &flight{inc: inc, file: f.node, off: off, slices: parts, durable: f.mode.Durable}
@@ -115,8 +115,12 @@ func (f *file) WriteAt(off int64, parts ...[]byte) error {
 		w.fault("durable write failed")
 		return fmt.Errorf("write %s: %w", f.name, host.ErrIO)
 	}
+	misdirected := f.misdirected(off, parts)
 	at := off
 	for _, b := range parts {
+		if misdirected {
+			break
+		}
 		f.node.write(at, b, f.mode.Durable)
 		at += int64(len(b))
 	}
@@ -184,7 +188,7 @@ func (f *file) Truncate(size int64) error {
 		return err
 	}
 	if !f.disk.d.room(f.node, size) {
-		f.world().fault("no space")
+		f.disk.full()
 		return fmt.Errorf("truncate %s: %w", f.name, host.ErrNoSpace)
 	}
 	f.node.truncate(size)
@@ -201,7 +205,7 @@ func (f *file) Allocate(size int64) error {
 		return err
 	}
 	if !f.disk.d.room(f.node, size) {
-		f.world().fault("no space")
+		f.disk.full()
 		return fmt.Errorf("allocate %s: %w", f.name, host.ErrNoSpace)
 	}
 	f.node.allocated = max(f.node.allocated, size)

@@ -84,6 +84,15 @@ func (f *inode) write(off int64, b []byte, durable bool) {
 	f.add(change{off: off, data: append([]byte(nil), b...), size: f.size, synced: durable})
 }
 
+// grow is what a write that went elsewhere does to the size.
+func (f *inode) grow(size int64) {
+	if size > f.size {
+		f.size = size
+		f.allocated = max(f.allocated, size)
+		f.add(change{off: size, size: size})
+	}
+}
+
 // truncate sets the size as the node sees it.
 func (f *inode) truncate(size int64) {
 	f.data = cut(f.data, size)

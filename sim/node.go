@@ -298,12 +298,19 @@ type logHandler struct {
 	attrs []slog.Attr
 }
 
-func (l logHandler) Enabled(context.Context, slog.Level) bool {
-	return !l.inc.dead && l.inc.node.world.options.Log != nil
+// Enabled says that lines from Info on are counted, and all are written where they go somewhere.
+func (l logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return !l.inc.dead && (level >= slog.LevelInfo || l.inc.node.world.options.Log != nil)
 }
 
 func (l logHandler) Handle(_ context.Context, r slog.Record) error {
 	w := l.inc.node.world
+	if r.Level >= slog.LevelInfo {
+		w.reached[r.Message]++
+	}
+	if w.options.Log == nil {
+		return nil
+	}
 	line := fmt.Sprintf("%12d %s#%d %s %s", w.now, l.inc.node.name, l.inc.number, r.Level, r.Message)
 	for _, a := range l.attrs {
 		line += " " + a.String()

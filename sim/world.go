@@ -53,6 +53,7 @@ type World struct {
 	disk    diskProfile
 	trace   trace
 	fired   map[string]int
+	reached map[string]int
 
 	keep    uint64
 	changes []uint64 // steps at which the running task loses its priority
@@ -89,7 +90,7 @@ func New(seed uint64, o Options) *World {
 	if o.Steps == 0 {
 		o.Steps = 50e6
 	}
-	w := &World{options: o, key: finish(seed + 1), fired: make(map[string]int),
+	w := &World{options: o, key: finish(seed + 1), fired: make(map[string]int), reached: make(map[string]int),
 		wallBase: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 	w.trace.out, w.trace.from = o.Trace, o.TraceFrom
 	d := w.Draws("world")
@@ -141,6 +142,9 @@ func (w *World) Steps() uint64 { return w.steps }
 
 // Fired counts the faults that struck, by kind.
 func (w *World) Fired() map[string]int { return w.fired }
+
+// Reached counts the lines that the nodes logged, by their message: the states in which they say that they were.
+func (w *World) Reached() map[string]int { return w.reached }
 
 // Stop makes Run return after the current step.
 func (w *World) Stop() { w.stopped = true }

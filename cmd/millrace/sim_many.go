@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -95,33 +94,13 @@ func counter(from, to uint64, kinds int) func() (errand, bool) {
 	}
 }
 
-// summary adds up results.
-type summary struct {
-	runs, acked, crashes int
-	nodes                map[int]int
-	virtual, real        time.Duration
-	fired                map[string]int
-}
-
-func (x *summary) add(r simReport) {
-	x.runs++
-	x.nodes[r.Nodes]++
-	x.acked += r.Acked
-	x.crashes += r.Crashes
-	x.virtual += r.Virtual
-	x.real += r.Real
-	for _, kind := range slices.Sorted(maps.Keys(r.Fired)) {
-		x.fired[kind] += r.Fired[kind]
-	}
-}
-
 // simMany runs seeds in several processes, each once or twice, and ends with how many passed.
 func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) error {
 	began := time.Now()
 	first := make(map[uint64]simReport)
 	failed := make(map[uint64]string)
 	var partings []parting
-	total := &summary{fired: make(map[string]int), nodes: make(map[int]int)}
+	total := newSummary()
 	fail := func(r simReport, what string) {
 		if failed[r.Seed] == "" {
 			failed[r.Seed] = what
@@ -159,17 +138,16 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	}
 	s.notePartings(ctx, f, partings)
 	took2 := time.Since(began)
+	if !s.json {
+		total.print(s.out, took2)
+	}
 	seeds := int(to - from + 1)
-	s.note("%d runs, %d records acknowledged, %d crashes; %v simulated in %v (%.0f times real time; %.1f ms of one core a run)", total.runs,
-		total.acked, total.crashes, total.virtual.Round(time.Second), took2.Round(time.Millisecond), total.virtual.Seconds()/took2.Seconds(),
-		total.real.Seconds()*1000/float64(total.runs))
-	s.note("nodes: %d runs of one, %d of three, %d of five", total.nodes[1], total.nodes[3], total.nodes[5])
-	s.note("faults: %s", faults(total.fired))
 	for _, seed := range slices.Sorted(maps.Keys(failed)) {
 		s.note("failed: millrace sim --seed %d%s", seed, nodesFlag(f.nodes))
 	}
 	if s.json {
-		if err := s.printJSON(map[string]any{"passed": seeds - len(failed), "failed": len(failed), "failures": failed, "fired": total.fired}); err != nil {
+		if err := s.printJSON(map[string]any{"passed": seeds - len(failed), "failed": len(failed), "failures": failed, "fired": times(total.fired),
+			"reached": times(total.reached), "never_fired": total.unfired(), "virtual_ns": total.virtual, "cpu_ns": total.cpu}); err != nil {
 			return err
 		}
 	} else {

@@ -35,14 +35,16 @@ type simReport struct {
 	Operations  int            `json:"operations"`
 	Virtual     time.Duration  `json:"virtual_ns"`
 	Real        time.Duration  `json:"real_ns"`
+	CPU         time.Duration  `json:"cpu_ns"`
 	Fired       map[string]int `json:"fired"`
+	Reached     map[string]int `json:"reached"`
 	Trail       []uint64       `json:"trail,omitempty"`
 }
 
 func report(r trial.Result) simReport {
 	x := simReport{Seed: r.Seed, Nodes: r.Plan.Nodes, Hash: fmt.Sprintf("%016x", r.Hash), Events: r.Events, Yields: r.Steps, Acked: r.Acked, Read: r.Read,
 		Crashes: r.Crashes, Rolls: r.Rolls, Checkpoints: r.Checkpoints, Operations: r.Operations, Virtual: r.Virtual, Real: r.Real,
-		Fired: r.Fired, Trail: r.Trail, Empty: errors.Is(r.Err, trial.ErrEmpty)}
+		Fired: r.Fired, Reached: r.Reached, Trail: r.Trail, Empty: errors.Is(r.Err, trial.ErrEmpty)}
 	if r.Err != nil {
 		x.Error = r.Err.Error()
 	}
@@ -59,7 +61,10 @@ func simWorker(in io.Reader, out io.Writer, nodes int) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Encode(report(trial.Run(p.Seed, trial.Options{Plan: p, Patience: seedPatience()}))); err != nil {
+		began := cpuTime()
+		r := report(trial.Run(p.Seed, trial.Options{Plan: p, Patience: seedPatience()}))
+		r.CPU = cpuTime() - began
+		if err := w.Encode(r); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,11 @@ type Options struct {
 	Timeout time.Duration
 	// Lazy is how long the client waits before it reads each piece of a large answer; 0 reads at once.
 	Lazy time.Duration
+	// Stall, if not nil, is how much longer the client waits before it reads an answer: it reads nothing meanwhile, and its
+	// windows fill.
+	Stall func() time.Duration
+	// Repeats, if not nil, is called when a batch is sent again of which nobody knows whether it has arrived.
+	Repeats func()
 	// Version chooses among what client and broker both have; nil takes the highest.
 	Version func(key, low, high int16) int16
 	// Coders compress and decompress; nil makes new ones for each batch.
@@ -89,7 +94,7 @@ func (c *Client) connect(addr string) (*conn, error) {
 		x.close()
 		delete(c.conns, addr)
 	}
-	x, err := dial(c.h, addr, c.o.Name, c.o.Lazy, c.h.Clock.Now().Add(c.o.Timeout))
+	x, err := dial(c.h, addr, c.o, c.h.Clock.Now().Add(c.o.Timeout))
 	if err != nil {
 		c.violated(err)
 		return nil, err

@@ -41,6 +41,7 @@ type conn struct {
 	c           host.Conn
 	name        string
 	lazy        time.Duration
+	stall       func() time.Duration
 	calls       *host.Queue[*Call]
 	versions    map[int16]wire.Range
 	correlation int32
@@ -49,13 +50,13 @@ type conn struct {
 }
 
 // dial connects and asks for the versions.
-func dial(h host.Host, addr, name string, lazy time.Duration, deadline host.Instant) (*conn, error) {
+func dial(h host.Host, addr string, o Options, deadline host.Instant) (*conn, error) {
 	c, err := h.Transport.Dial(addr, deadline)
 	if err != nil {
 		return nil, err
 	}
-	x := &conn{h: h, c: c, name: name, lazy: lazy, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
-	h.Tasks.Go(name+" reads", x.read)
+	x := &conn{h: h, c: c, name: o.Name, lazy: o.Lazy, stall: o.Stall, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
+	h.Tasks.Go(o.Name+" reads", x.read)
 	m := wire.NewApiVersionsRequest()
 	m.ClientSoftwareName, m.ClientSoftwareVersion = "millrace-sim", "1"
 	answer := x.send(m, 3, deadline, true).Wait()
@@ -148,6 +149,11 @@ const lazyPiece = 500
 
 // answer reads one answer.
 func (x *conn) answer(call *Call) (wire.Message, error) {
+	if x.stall != nil {
+		if d := x.stall(); d > 0 {
+			x.h.Clock.Sleep(d)
+		}
+	}
 	x.c.SetReadDeadline(call.deadline)
 	var prefix [wire.FrameSizeBytes]byte
 	if _, err := io.ReadFull(x.c, prefix[:]); err != nil {

@@ -320,6 +320,9 @@ func (p *Producer) message(batches []*Batch, now host.Instant) *wire.ProduceRequ
 			b.Called = now
 		}
 		b.Attempts++
+		if b.ambiguous && p.c.o.Repeats != nil {
+			p.c.o.Repeats()
+		}
 		if p.o.Idempotent && !b.sequenced {
 			b.producer, b.epoch, b.sequence, b.sequenced, b.bytes = p.id, p.epoch, p.sequences[b.lane()], true, nil
 			p.sequences[b.lane()] = batch.AddSequence(b.sequence, int32(len(b.Records)))

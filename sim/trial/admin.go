@@ -18,6 +18,7 @@ func (t *trial) createTopic(c *client.Client, p TopicPlan, before wire.UUID) (*t
 	c.SetReplicas(p.Replicas)
 	err := c.Retry(deadline, func() error {
 		err := c.CreateTopic(p.Name, p.Partitions, p.Configs...)
+		t.struckIf(err == nil, "topic created")
 		t.haunt(p.Name, "create", err)
 		if tried && client.IsCode(err, wire.ErrTopicAlreadyExists) {
 			return nil
@@ -51,6 +52,13 @@ func (t *trial) haunt(name, what string, err error) {
 	t.world.Note("admin: %s topic %s: %v", what, name, err)
 	if len(t.brokers) > 1 && (errors.Is(err, client.ErrUnanswered) || client.IsCode(err, wire.ErrRequestTimedOut)) {
 		t.haunted[name] = true
+	}
+}
+
+// struckIf counts what the harness does when it was done.
+func (t *trial) struckIf(done bool, kind string) {
+	if done {
+		t.world.Struck(kind)
 	}
 }
 
@@ -128,6 +136,7 @@ func (t *trial) addPartition(c *client.Client, s *topicState) {
 	}
 	want := s.partitions + 1
 	err := c.CreatePartitions(s.plan.Name, want)
+	t.struckIf(err == nil, "partition added")
 	if err != nil && !client.IsCode(err, wire.ErrInvalidPartitions) { // an attempt before may have had its effect
 		t.check(s.plan.Name, "create partitions", t.allStopping(err))
 		return
@@ -218,6 +227,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	deleted := false
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
+		t.struckIf(err == nil, "topic deleted")
 		t.haunt(name, "delete", err)
 		if deleted && client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
 			return nil
@@ -251,6 +261,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 	t.startsEmpty(c, second)
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
+		t.struckIf(err == nil, "topic deleted")
 		t.haunt(name, "delete", err)
 		if client.IsCode(err, wire.ErrUnknownTopicOrPartition) {
 			return nil

@@ -38,7 +38,7 @@ func (b *broker) boot() {
 	}
 	b.running = nil
 	b.node.Boot(func(h host.Host) {
-		running, err := node.Start(h, b.trial.plan.Broker.config(b.id, b.trial.plan.Nodes))
+		running, err := node.Start(h, b.options().config(b.id, b.trial.plan.Nodes))
 		if err != nil {
 			b.end(fmt.Errorf("start: %w", err))
 			return
@@ -58,6 +58,16 @@ func (b *broker) boot() {
 		b.node.Arm(*b.arm)
 		b.arm = nil
 	}
+}
+
+// options are what the broker is started with: every other start with the other ones, where the plan has such.
+func (b *broker) options() *BrokerPlan {
+	p := b.trial.plan
+	if p.Other == nil || b.node.Boots()%2 == 1 {
+		return &p.Broker
+	}
+	b.trial.world.Struck("start with other options")
+	return p.Other
 }
 
 const watchTask = "harness: watch"
@@ -118,7 +128,7 @@ func (t *trial) keepRunning(except *broker) {
 		now := t.host.Clock.Now()
 		if b.down == 0 { // it ended by itself
 			t.restarts++
-			b.down = now.Add(5 * time.Millisecond)
+			b.down = now.Add(20 * time.Millisecond)
 		}
 		if now >= b.down {
 			b.down = 0

@@ -145,7 +145,7 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 			n.Pause(f.For)
 		}
 	case faultWall:
-		n.WallOffset = f.Delay
+		t.setWall(n, f.Delay)
 	case faultStuckDisk:
 		n.StickDisk(f.For)
 	case faultSlowDisk:
@@ -155,7 +155,12 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 			func(x *sim.DiskFaults) { x.Write, x.Sync = 0, 0 })
 	case faultFullDisk:
 		// The reserve is left: what is admitted must fit into it.
+		t.world.Struck("disk nearly full")
 		n.SetCapacity(n.Used() + t.plan.Broker.ReserveHigh + 64<<10)
+		t.rests(f.For, nil)
+		n.SetCapacity(0)
+	case faultNoSpace:
+		n.Exhaust(f.Times)
 		t.rests(f.For, nil)
 		n.SetCapacity(0)
 	case faultRestart:
@@ -163,6 +168,7 @@ func (t *trial) disturbNode(f FaultPlan, b *broker) {
 	case faultTransfer:
 		t.transfer(f)
 	case faultLoop:
+		t.world.Struck("crash loop")
 		for range f.Times {
 			if !n.Running() || !t.rests(f.For/time.Duration(f.Times), nil) {
 				return
@@ -197,6 +203,7 @@ func (t *trial) restart(b *broker, down time.Duration) {
 	}
 	b.stopping = false
 	if done && b.node.Boots() == boots {
+		t.world.Struck("restart in order")
 		b.node.Crash(sim.Kill)
 		b.down = t.host.Clock.Now().Add(down)
 	}
@@ -258,6 +265,9 @@ func (t *trial) damage(f FaultPlan) {
 	case faultRotOnRead:
 		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Rot, x.Only = f.Rate, match },
 			func(x *sim.DiskFaults) { x.Rot, x.Only = 0, nil })
+	case faultMisdirect:
+		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Misdirect, x.Only = f.Rate, match },
+			func(x *sim.DiskFaults) { x.Misdirect, x.Only = 0, nil })
 	case faultWipe:
 		b.node.Crash(sim.Power)
 		t.crashes++
@@ -269,7 +279,18 @@ func (t *trial) damage(f FaultPlan) {
 		b.node.Crash(sim.Power)
 		t.crashes++
 		b.lost = "it is gone"
+		t.world.Struck("node lost for good")
 	}
+}
+
+// setWall lets a wall clock jump.
+func (t *trial) setWall(n *sim.Node, to time.Duration) {
+	if to > n.WallOffset {
+		t.world.Struck("wall clock forward")
+	} else {
+		t.world.Struck("wall clock back")
+	}
+	n.WallOffset = to
 }
 
 // goBack gives a node the old copy of its disk and starts it. The others know an old copy by the number of its starts, so

@@ -13,13 +13,17 @@ import (
 
 // Plan is everything that a trial does besides the inner draws of its world.
 type Plan struct {
-	Seed    uint64
-	Nodes   int // 1, 3 or 5
-	Target  int // acknowledged records at which the load may end
-	World   WorldPlan
-	Broker  BrokerPlan
+	Seed   uint64
+	Nodes  int // 1, 3 or 5
+	Target int // acknowledged records at which the load may end
+	World  WorldPlan
+	Broker BrokerPlan
+	// Other, if not nil, are the options of every other start of each broker.
+	Other   *BrokerPlan `json:",omitempty"`
 	Topics  []TopicPlan
 	Actors  []ActorPlan
+	// Compacted are topics that are compacted; see compacted.go.
+	Compacted []CompactedPlan `json:",omitempty"`
 	Crashes []CrashPlan
 	// Faults come beside the crashes; see faults.go.
 	Faults []FaultPlan `json:",omitempty"`
@@ -77,6 +81,7 @@ type ActorPlan struct {
 	Back       float64       // probability of going back after a fetch, to read something again
 	Jump       float64       `json:",omitempty"` // probability of going to the end after a fetch
 	Rejoin     float64       `json:",omitempty"` // probability of beginning anew at the end, with another client
+	Stalls     float64       `json:",omitempty"` // probability that it stands still before it reads an answer
 	Lazy       time.Duration // before each piece of a large answer is read
 	Codec      int
 	OldVersion bool   // draws API versions instead of using the highest
@@ -152,6 +157,8 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 		p.cluster(seed)
 	}
 	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
+	drawCompacted(sim.NewDraws(seed, "plan/compacted"), p)
+	p.drawOther(sim.NewDraws(seed, "plan/other"))
 	return p
 }
 
@@ -210,6 +217,9 @@ type BrokerPlan struct {
 	ScrubInterval                            time.Duration `json:",omitempty"`
 	// SessionTimeout and PreferredInterval are broker.session.timeout.ms and leader.imbalance.check.interval.seconds.
 	SessionTimeout, PreferredInterval time.Duration `json:",omitempty"`
+	// CleanInterval and CleanMemory are log.cleaner.backoff.ms and the memory for keys.
+	CleanInterval time.Duration `json:",omitempty"`
+	CleanMemory   int64         `json:",omitempty"`
 	// Properties are further configs of the broker.
 	Properties map[string]string `json:",omitempty"`
 }
@@ -220,6 +230,7 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 		WALFileBytes: b.WALFileBytes, WALFirstBytes: b.WALFirstBytes, WALMaxBytes: b.WALMaxBytes,
 		CheckpointBytes: b.CheckpointBytes, CheckpointInterval: b.CheckpointInterval, CacheBytes: b.CacheBytes,
 		SmallestChunkBytes: b.SmallestChunkBytes, LargestChunkBytes: b.LargestChunkBytes, IndexInterval: b.IndexInterval,
+		CleanInterval: b.CleanInterval, CleanMemory: b.CleanMemory,
 		SegmentBytes: b.SegmentBytes, RetentionInterval: b.RetentionInterval, ReserveHigh: b.ReserveHigh, ReserveLow: b.ReserveLow,
 		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(b.OffsetsPartitions)},
 	}
@@ -254,6 +265,20 @@ func drawBroker(d *sim.Draws) BrokerPlan {
 		ReserveHigh: 2*wal + 4<<20, ReserveLow: wal + 2<<20,
 		OffsetsPartitions: int(d.Between(1, 3)),
 	}
+}
+
+// drawOther gives some plans brokers that come back with other options: those that an operator may change at any time.
+func (p *Plan) drawOther(d *sim.Draws) {
+	if !d.Chance(0.3) {
+		return
+	}
+	other, o := p.Broker, drawBroker(d)
+	other.CheckpointBytes, other.CheckpointInterval, other.CacheBytes = o.CheckpointBytes, o.CheckpointInterval, o.CacheBytes
+	other.LargestChunkBytes, other.IndexInterval, other.SegmentBytes = o.LargestChunkBytes, o.IndexInterval, o.SegmentBytes
+	other.RetentionInterval, other.WALFileBytes, other.WALFirstBytes, other.WALMaxBytes = o.RetentionInterval, o.WALFileBytes, o.WALFirstBytes, o.WALMaxBytes
+	other.ReserveHigh, other.ReserveLow = max(other.ReserveHigh, o.ReserveHigh), max(other.ReserveLow, o.ReserveLow)
+	p.Broker.ReserveHigh, p.Broker.ReserveLow = other.ReserveHigh, other.ReserveLow
+	p.Other = &other
 }
 
 func drawTopics(d *sim.Draws) []TopicPlan {
@@ -302,6 +327,9 @@ func drawActors(d *sim.Draws) []ActorPlan {
 			a.Bytes, a.Back = 1<<20, 0.5
 		}
 		actors = append(actors, a)
+	}
+	if stall := sim.NewDraws(d.Uint64(), "stalls"); stall.Chance(0.3) {
+		actors[stall.Below(int64(len(actors)))].Stalls = float64(stall.Skewed(1, 20)) / 1000
 	}
 	if d.Chance(0.7) {
 		actors = append(actors, ActorPlan{Kind: "admin", OldVersion: d.Chance(0.3), Pause: time.Duration(d.Skewed(2000, 200_000)) * time.Microsecond})

@@ -21,6 +21,8 @@ const (
 	faultStuckDisk = "stuck disk" // none of them ends
 	faultDiskError = "disk error" // they fail at Rate
 	faultFullDisk  = "full disk"  // little more than the reserve is left
+	faultNoSpace   = "no space"   // less than the reserve is left, of which From may die
+	faultMisdirect = "misdirect"  // writes go elsewhere at Rate
 	faultWall      = "wall clock" // From's jumps by Delay
 	faultLoop      = "crash loop" // From dies Times times soon after its start
 	faultRot       = "rot"        // Times bits flip in what From has on its disk
@@ -76,12 +78,12 @@ func (f FaultPlan) network() bool {
 
 // lossy says that something is gone for good unless others have it.
 func (f FaultPlan) lossy() bool {
-	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultWipe, faultStale, faultLose}, f.Kind)
+	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultMisdirect, faultWipe, faultStale, faultLose}, f.Kind)
 }
 
 var faultKinds = []string{faultCut, faultClog, faultSlowLink, faultReset, faultHalfOpen, faultPause, faultSlowDisk, faultStuckDisk,
 	faultDiskError, faultFullDisk, faultWall, faultLoop, faultRot, faultBad, faultRotOnRead, faultRestart, faultWipe, faultStale,
-	faultLose, faultTransfer}
+	faultLose, faultTransfer, faultNoSpace, faultMisdirect}
 
 // cluster makes the plan one of several nodes.
 func (p *Plan) cluster(seed uint64) {
@@ -197,6 +199,7 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 		return FaultPlan{Kind: faultDiskError, From: node(), Rate: float64(d.Skewed(1, 50)) / 1000}
 	})
 	add(0.1, 2, func() FaultPlan { return FaultPlan{Kind: faultFullDisk, From: node()} })
+	add(0.07, 1, func() FaultPlan { return FaultPlan{Kind: faultNoSpace, From: node(), Times: d.Skewed(1<<10, 256<<10)} })
 	add(0.2, 3, func() FaultPlan {
 		return FaultPlan{Kind: faultWall, From: node(), Delay: time.Duration(d.Between(-3_600_000, 3_600_000)) * time.Millisecond}
 	})
@@ -257,7 +260,11 @@ func drawCut(d *sim.Draws, n int64) FaultPlan {
 func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make func() FaultPlan)) {
 	victim := []int{1 + int(d.Below(int64(p.Nodes)))}
 	files := func() string { return sim.Pick(d, "segments", "segments", "segments", "wal") }
-	switch d.Below(10) {
+	switch d.Below(11) {
+	case 10:
+		add(1, 2, func() FaultPlan {
+			return FaultPlan{Kind: faultMisdirect, From: victim, Rate: float64(d.Skewed(1, 100)) / 1000, Files: "segments"}
+		})
 	case 0:
 		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultWipe, From: victim} })
 	case 6:

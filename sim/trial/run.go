@@ -55,6 +55,8 @@ type Result struct {
 	// Virtual is the simulated time, Real how long it took.
 	Virtual, Real time.Duration
 	Fired         map[string]int
+	// Reached counts the states that nodes and clients met, by what the log says of them.
+	Reached map[string]int
 
 	Acked, Read, Crashes, Rolls, Checkpoints, Operations int
 }
@@ -73,6 +75,8 @@ type trial struct {
 	working  int  // actors that have not ended
 	members  int  // those of them that are members of groups
 	groups   []*groupState
+	compacted []*compactedTopic
+	tables    int             // that readers made of compacted topics
 	acked    []*client.Batch // of idempotent producers, for the zombie
 	changed  host.Waiter
 	topics   []*topicState
@@ -110,6 +114,9 @@ func Run(seed uint64, o Options) Result {
 	for i := range plan.Nodes {
 		n := w.AddNode(fmt.Sprintf("n%d", i+1))
 		n.Drift = plan.World.Drift
+		if n.Drift != 0 {
+			w.Struck("drift")
+		}
 		if i > 0 && i <= len(plan.World.Drifts) {
 			n.Drift = plan.World.Drifts[i-1]
 		}
@@ -126,7 +133,7 @@ func Run(seed uint64, o Options) Result {
 		err = fmt.Errorf("%w\nat %v:\n%s%s", err, w.Now(), t.states(), w.Parked())
 	}
 	r := Result{Seed: seed, Plan: plan, Err: err, Hash: w.Hash(), Events: w.Events(), Steps: w.Steps(), Trail: w.Trail(), Virtual: w.Now(),
-		Fired: w.Fired(), Acked: t.oracle.acked, Read: t.oracle.reads}
+		Fired: w.Fired(), Reached: t.reached(), Acked: t.oracle.acked, Read: t.oracle.reads}
 	r.Crashes = t.crashes
 	r.Rolls, r.Checkpoints = t.rolls(), t.checkpoints()
 	o.Tale.end(t)
@@ -217,6 +224,7 @@ func (t *trial) drive() {
 			t.changed.Wake()
 		})
 	}
+	t.startCompacted()
 	t.host.Tasks.Go("disturber", t.disturb)
 	t.startFaults()
 	for i := range t.plan.Crashes {
@@ -251,14 +259,21 @@ func (t *trial) drive() {
 // patience is how long nothing may be acknowledged, or a phase may last without an acknowledgement to wait for.
 const patience = 2 * time.Minute
 
+// busy is how many yields may pass meanwhile: ten times those of a usual run.
+const busy = 8_000_000
+
 // await waits for a condition while the brokers are kept running; false when it does not come.
 func (t *trial) await(what string, reached func() bool) bool {
-	last, since := t.oracle.acked, t.host.Clock.Now()
+	last, since, steps := t.oracle.acked, t.host.Clock.Now(), t.world.Steps()
 	for !reached() {
 		t.keepRunning(nil)
 		now := t.host.Clock.Now()
 		if t.oracle.acked != last {
-			last, since = t.oracle.acked, now
+			last, since, steps = t.oracle.acked, now, t.world.Steps()
+		}
+		if t.world.Steps()-steps > busy {
+			t.failf("no progress: %s waits after %v and %d yields (%d records acknowledged)", what, now.Sub(since), t.world.Steps()-steps, last)
+			return false
 		}
 		if now.Sub(since) > patience {
 			t.failf("no progress: %s waits after %v (%d records acknowledged)", what, patience, last)
@@ -327,9 +342,10 @@ func (t *trial) disturb() {
 		}
 	}
 	add(p.Clogs, func() { t.world.Clog(t.clients, n, time.Duration(d.Skewed(1_000_000, 400_000_000))) })
-	add(p.WallJumps, func() { n.WallOffset = time.Duration(d.Between(-int64(time.Hour), int64(time.Hour))) })
+	add(p.WallJumps, func() { t.setWall(n, time.Duration(d.Between(-int64(time.Hour), int64(time.Hour)))) })
 	add(p.FullDisks, func() {
 		// The reserve is left: what is admitted must fit into it.
+		t.world.Struck("disk nearly full")
 		n.SetCapacity(n.Used() + t.plan.Broker.ReserveHigh + d.Skewed(1<<10, 256<<10))
 		t.host.Clock.Sleep(time.Duration(d.Skewed(10_000_000, 3_000_000_000)))
 		n.SetCapacity(0)
@@ -346,6 +362,17 @@ func (t *trial) disturb() {
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
 	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked,
 		Corrupt: func(error) bool { return t.rots() && !t.healed }, Violated: func(err error) { t.failf("%s: %w", name, err) }}
+	o.Repeats = func() { t.world.Struck("repeated after a lost answer") }
+	if a.Stalls > 0 {
+		d := t.world.Draws("stalls/" + name)
+		o.Stall = func() time.Duration {
+			if t.stop || !d.Chance(a.Stalls) {
+				return 0
+			}
+			t.world.Struck("reader stands still")
+			return time.Duration(d.Skewed(20, 4000)) * time.Millisecond
+		}
+	}
 	for i := range t.brokers {
 		o.Brokers = append(o.Brokers, t.brokers[(i+a.First)%len(t.brokers)].node.Name()+":9092")
 	}
@@ -374,7 +401,7 @@ func (t *trial) createTopics() bool {
 		}
 		t.topics = append(t.topics, state)
 	}
-	return true
+	return t.createCompacted(c)
 }
 
 // partitionsOf lists the partitions of the topics of the load.

@@ -32,7 +32,8 @@ type Teller struct {
 
 	trial  *trial
 	ends   map[string][2]int64
-	failed bool // what comes now is only the end of the run
+	aims   map[int][]int // whom the faults have struck
+	failed bool          // what comes now is only the end of the run
 }
 
 // watch is what the world is to tell, nil for nobody.
@@ -49,7 +50,7 @@ func (t *trial) tell(o Options) {
 	if x == nil {
 		return
 	}
-	x.trial, x.ends = t, make(map[string][2]int64)
+	x.trial, x.ends, x.aims = t, make(map[string][2]int64), make(map[int][]int)
 	x.Tale = story.Tale{Seed: t.plan.Seed, Nodes: t.plan.Nodes, Target: t.plan.Target, Setting: t.plan.setting(), Weather: t.plan.World.weather(), Faults: t.plan.faultWords()}
 	for _, at := range x.Looks {
 		t.world.After(at-t.world.Now(), func() { x.look() })
@@ -111,6 +112,7 @@ func (x *Teller) plan(h sim.Happening) bool {
 	case faultBegins, faultOver:
 		i := h.Args[0].(int)
 		f := p.Faults[i]
+		f.From, f.To = x.aim(i, f.From), x.trial.aim(f.To)
 		e := story.Event{Fault: len(p.Crashes) + i + 1, Disk: isDisk(f.Kind) || f.Files != ""}
 		if e.Node = nodeName(f.From[0]); len(f.From) == 1 {
 			e.Other = nodeNames(f.To)
@@ -128,6 +130,14 @@ func (x *Teller) plan(h sim.Happening) bool {
 		return false
 	}
 	return true
+}
+
+// aim is whom a fault has struck: who led when it came.
+func (x *Teller) aim(fault int, from []int) []int {
+	if x.aims[fault] == nil {
+		x.aims[fault] = x.trial.aim(from)
+	}
+	return x.aims[fault]
 }
 
 // oracle takes what the checks are told.

@@ -13,8 +13,11 @@ import (
 const clientsNode = "clients"
 
 func nodeName(id int) string {
-	if id == 0 {
+	switch id {
+	case 0:
 		return clientsNode
+	case theLeader:
+		return "whoever leads"
 	}
 	return fmt.Sprintf("n%d", id)
 }
@@ -110,6 +113,12 @@ func (f FaultPlan) words() string {
 		return fmt.Sprintf("the disk of %s is replaced by an empty one", from)
 	case faultStale:
 		return fmt.Sprintf("the disk of %s is replaced by an old copy of itself", from)
+	case faultTransfer:
+		return fmt.Sprintf("leadership moves %d times within %v", f.Times, d)
+	case "no space":
+		return fmt.Sprintf("the disk of %s is full, reserve and all, for %v", from, d)
+	case "misdirect":
+		return fmt.Sprintf("one in %.0f writes of %s goes elsewhere, for %v", 1/f.Rate, from, d)
 	case faultLose:
 		return fmt.Sprintf("%s goes and never comes back", from)
 	}
