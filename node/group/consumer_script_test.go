@@ -51,6 +51,10 @@ func (s *script) consumerRequest(command string, a args) Request {
 			}
 		}
 		return r
+	case "story":
+		return &StoryRequest{GroupID: a.m["group"]}
+	case "observe":
+		return &ObserveRequest{Most: int(a.number("most", 1000))}
 	case "describe-consumer":
 		return &ConsumerDescribeRequest{GroupID: a.m["group"]}
 	}
@@ -66,6 +70,10 @@ func (s *script) topicID(name string) [16]byte {
 
 func (s *script) printConsumer(answer Response) {
 	switch a := answer.(type) {
+	case *StoryResponse:
+		s.printStory(a)
+	case *ObserveResponse:
+		s.printObserved(a)
 	case *ConsumerHeartbeatResponse:
 		fmt.Fprintf(&s.out, "beat %s", errorName(a.Error))
 		if a.Error != wire.ErrNone {

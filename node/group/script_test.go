@@ -37,6 +37,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts print into tes
 //	delete-topics topics=a,b
 //	describe groups=a,b [v=6]
 //	list [states=…] [types=…]
+//	story group=g | observe [most=1000]
 //	delete groups=a,b
 //	advance 3s                                    lets time pass, timers fire
 //	hold | commit-one | fail-one error=7 | release           the fate of appends; without hold they are applied at once
