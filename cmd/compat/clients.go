@@ -13,4 +13,5 @@ var clients = []*client{
 	{name: "franz-go", needs: "Go", install: goHarness("franz-go")},
 	{name: "sarama", needs: "Go", install: goHarness("sarama")},
 	{name: "kafka-go", needs: "Go", install: goHarness("kafka-go")},
+	{name: "kcat", needs: "kcat", install: installKcat},
 }
