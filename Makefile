@@ -18,7 +18,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 10s
 MINUTES ?= 2
 
-.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster compat durability bench clean
+.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster compat oracle durability bench clean
 
 build: ## the binary, build/millrace
 	@mkdir -p build
@@ -73,6 +73,10 @@ demo-cluster: build ## the same on three nodes that are killed and restarted in 
 compat: build ## every Kafka client, and the table in docs/compatibility.md (Java 17, Maven, Python 3 with venv, Node with npm, kcat)
 	$(GO) build -o build/ ./cmd/compat
 	build/compat --table docs/compatibility.md $(COMPAT)
+
+oracle: build ## a thousand requests to Millrace and to Kafka 4.3.1, the answers compared field by field (Java 17, Maven); ORACLE='--only fetch'
+	$(GO) build -o build/ ./cmd/oracle
+	build/oracle $(ORACLE)
 
 durability: ## no answer leaves before what it acknowledges is on disk (strace)
 	@mkdir -p build

@@ -105,7 +105,7 @@ func (b *Broker) deleteOne(t *wire.DeleteTopicsRequestDeleteTopicState, deadline
 	case wire.ErrNone:
 		r.Name, r.TopicId = &result.Topic.Name, wire.UUID(result.Topic.ID)
 	case wire.ErrUnknownTopicOrPartition:
-		r.ErrorMessage = text("This server does not host this topic-partition.")
+		r.ErrorMessage = text(notHosted)
 	case wire.ErrUnknownTopicId:
 		r.ErrorMessage = text("This server does not host this topic ID.")
 	default:

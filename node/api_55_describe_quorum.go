@@ -24,7 +24,7 @@ func (b *Broker) describeQuorum(c *call, q *wire.DescribeQuorumRequest) wire.Mes
 			if t.TopicName == metadataTopic && p.PartitionIndex == 0 {
 				b.describeCatalog(c, a, &d)
 			} else {
-				d.ErrorCode, d.ErrorMessage = wire.ErrUnknownTopicOrPartition, text("This server does not host this topic-partition.")
+				d.ErrorCode, d.ErrorMessage = wire.ErrUnknownTopicOrPartition, text(notHosted)
 			}
 			topic.Partitions = append(topic.Partitions, d)
 		}

@@ -45,12 +45,14 @@ func (b *Broker) findProducers(image *catalog.Image, topic string, index int32,
 	}
 	t, ok := image.Topic(topic)
 	if !ok {
-		return partition.ID{}, wire.ErrUnknownTopicOrPartition, ""
+		return partition.ID{}, wire.ErrUnknownTopicOrPartition, notHosted
 	}
 	at, code := b.cluster.Follow(t.ID, index)
 	switch {
 	case code == wire.ErrUnknownTopicId:
-		return at.ID, wire.ErrUnknownTopicOrPartition, ""
+		return at.ID, wire.ErrUnknownTopicOrPartition, notHosted
+	case code == wire.ErrUnknownTopicOrPartition:
+		return at.ID, code, notHosted
 	case code != wire.ErrNone:
 		return at.ID, code, ""
 	case asked[at.ID] != nil:

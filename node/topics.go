@@ -59,6 +59,9 @@ const noOperations int32 = -1 << 31
 // malformedRequest is what Kafka's brokers say of INVALID_REQUEST when they have nothing better.
 const malformedRequest = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
 
+// notHosted is what they say of UNKNOWN_TOPIC_OR_PARTITION.
+const notHosted = "This server does not host this topic-partition."
+
 // text is an optional string of the protocol: null when empty.
 func text(s string) *string {
 	if s == "" {
