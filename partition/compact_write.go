@@ -86,11 +86,16 @@ func (w *groupWriter) after(x *source, pos int64, n int) error {
 // catchUp writes what comes before the first change.
 func (w *groupWriter) catchUp(x *source) error {
 	pending := w.pending
+	at := course{next: x.info.Base, sparse: x.info.Sparse}
 	var pos int64
 	for _, n := range w.pieces {
 		w.pending = make([]byte, n)
 		if err := x.read(w.pending, pos); err != nil {
 			return err
+		}
+		// It was checked; but what comes from a disk twice may differ.
+		if done, err := w.view.sound(w.pending, &at); err != nil || done < n {
+			return x.corrupt(pos+int64(done), err)
 		}
 		if err := w.flush(); err != nil {
 			return err

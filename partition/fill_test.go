@@ -382,3 +382,34 @@ func TestRotIsNotServedAfterAStart(t *testing.T) {
 	}
 	l.Close()
 }
+
+// TestRotInTheLastBlock: what an earlier life left in the block that is written next is checked before it is served from
+// memory and written again.
+func TestRotInTheLastBlock(t *testing.T) {
+	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096, CacheBytes: 1})
+	l := create(t, s)
+	for i := range int64(3) {
+		add(t, l, i, 400, false)
+	}
+	record := settle(t, l)
+	l.Close()
+	path := filepath.Join(dir, "p", "00000000000000000000.log")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[700] ^= 1
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = partition.Open(s, "p", record); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, 3, 400, false)
+	l.Publish()
+	if got := l.View().Holes(); !slices.Equal(got, []partition.OffsetRange{{Start: 0, End: 3}}) {
+		t.Fatalf("holes %v", got)
+	}
+	verify(t, l, 3, 400)
+	l.Close()
+}

@@ -60,7 +60,11 @@ func (l *Log) startChunk(incoming int) error {
 	chunk := l.makeChunk(at, incoming+within)
 	t.used, t.written = within, 0
 	if within > 0 {
-		if err := l.shared.readBack(l.active, chunk.mem[:within], at); err != nil {
+		err := l.checkLast(at, t.pos)
+		if err == nil {
+			err = l.shared.readBack(l.active, chunk.mem[:within], at)
+		}
+		if err != nil {
 			l.shared.tails.Add(-int64(len(chunk.mem)))
 			chunk.ref.Release()
 			return fmt.Errorf("read the last block of segment %s: %w", l.active.name, err)
@@ -70,8 +74,18 @@ func (l *Log) startChunk(incoming int) error {
 	return nil
 }
 
-// resume makes sure that the segment being written can be appended to. One whose last block cannot be read any more is
-// damaged: its range becomes a hole, and a new segment begins at the end.
+// checkLast checks the batches in the last block of the segment being written when an earlier life of the node has left them:
+// from now on they are served from memory, and their block is written again.
+func (l *Log) checkLast(from, to int64) error {
+	if from >= l.active.doubtful {
+		return nil
+	}
+	x := &source{shared: l.shared, seg: l.active, entries: l.entries, from: l.entriesFrom, size: l.info.Bytes, info: l.info}
+	return x.checkPiece(l.view.Load(), from, min(to, l.active.doubtful))
+}
+
+// resume makes sure that the segment being written can be appended to. One whose last block cannot be read any more, or
+// does not check, is damaged: its range becomes a hole, and a new segment begins at the end.
 func (l *Log) resume(incoming int) {
 	t := &l.tail
 	if t.chunk != nil || t.pos == blockFloor(t.pos) {
