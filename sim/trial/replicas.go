@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"millrace/partition/batch"
@@ -86,42 +88,71 @@ func (l *partitionLog) compare(all []replica) error {
 }
 
 // segments reads the batches in the segments of one of the node's directories. What does not check is left out where it
-// may be damaged: because the log that could mend it is, or because it lies below the log start.
+// may be damaged: because the log that could mend it is, or because it lies below the log start. Of several files with one
+// base offset the newest counts that is whole: a fill that failed leaves its file behind when that cannot be removed either.
 func (b *broker) segments(dir string, damaged bool) (r replica, there bool, err error) {
 	r = replica{node: b.node.Name(), damaged: damaged}
-	var names []string
+	files := make(map[string][]string) // by base offset
 	for _, name := range b.node.Files() {
 		if strings.Contains(name, dir+"/") && isSegment(name) {
-			names = append(names, name)
+			base, _, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".log"), "-")
+			files[base] = append(files[base], name)
 		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		data := b.node.Contents(name)
-		for len(data) >= batch.HeaderSize {
-			size := int(binary.BigEndian.Uint32(data[8:]))
-			if size == 0 {
-				break // the rest of the last block
+	for _, base := range slices.Sorted(maps.Keys(files)) {
+		var first error
+		for _, name := range newestFirst(files[base]) {
+			batches, err := readSegment(b.node.Contents(name), damaged)
+			if err == nil {
+				r.batches, first = append(r.batches, batches...), nil
+				break
 			}
-			if size += batch.Overhead; size < batch.HeaderSize || size > len(data) {
-				if r.damaged {
-					break
-				}
-				return r, true, fmt.Errorf("%s: a batch of %d bytes where %d are left", path.Base(name), size, len(data))
+			if first == nil {
+				first = fmt.Errorf("%s: %w", path.Base(name), err)
 			}
-			one := data[:size]
-			data = data[size:]
-			base := int64(binary.BigEndian.Uint64(one))
-			if crc32.Checksum(one[21:], castagnoli) != binary.BigEndian.Uint32(one[17:]) {
-				if r.damaged {
-					continue
-				}
-				return r, true, fmt.Errorf("%s: the batch at %d does not check", path.Base(name), base)
-			}
-			r.batches = append(r.batches, stored{base, base + int64(binary.BigEndian.Uint32(one[23:])) + 1, crc32.Checksum(one, castagnoli)})
+		}
+		if first != nil {
+			return r, true, first
 		}
 	}
-	return r, len(names) > 0, nil
+	return r, len(files) > 0, nil
+}
+
+// newestFirst orders the generations of a segment.
+func newestFirst(names []string) []string {
+	generation := func(name string) int {
+		_, g, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".log"), "-")
+		n, _ := strconv.Atoi(g) // the first generation has none
+		return n
+	}
+	return slices.SortedFunc(slices.Values(names), func(a, b string) int { return generation(b) - generation(a) })
+}
+
+// readSegment reads the batches of a segment file.
+func readSegment(data []byte, damaged bool) (all []stored, err error) {
+	for len(data) >= batch.HeaderSize {
+		size := int(binary.BigEndian.Uint32(data[8:]))
+		if size == 0 {
+			break // the rest of the last block
+		}
+		if size += batch.Overhead; size < batch.HeaderSize || size > len(data) {
+			if damaged {
+				break
+			}
+			return nil, fmt.Errorf("a batch of %d bytes where %d are left", size, len(data))
+		}
+		one := data[:size]
+		data = data[size:]
+		base := int64(binary.BigEndian.Uint64(one))
+		if crc32.Checksum(one[21:], castagnoli) != binary.BigEndian.Uint32(one[17:]) {
+			if damaged {
+				continue
+			}
+			return nil, fmt.Errorf("the batch at %d does not check", base)
+		}
+		all = append(all, stored{base, base + int64(binary.BigEndian.Uint32(one[23:])) + 1, crc32.Checksum(one, castagnoli)})
+	}
+	return all, nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
