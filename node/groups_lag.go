@@ -9,6 +9,7 @@ import (
 	"millrace/node/catalog"
 	"millrace/node/group"
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/node/shard"
 )
 
@@ -50,6 +51,9 @@ func (l *groupLag) lag() int64 {
 	if l.end < 0 {
 		return -1
 	}
+	if mutant.On("group-lag-of-deleted-records") {
+		return max(l.end-l.Offset, 0)
+	}
 	return max(l.end-max(l.Offset, l.start), 0)
 }
 
@@ -58,7 +62,7 @@ type lagMeter struct {
 	broker *Broker
 	// times are those of records that were behind committed offsets in the last round; turn is where the next round begins to
 	// ask for times.
-	times map[lagPoint]int64
+	times map[lagPoint]lagTime
 	turn  int
 }
 
@@ -136,26 +140,39 @@ func (m *lagMeter) await(g *groups, w host.Waiter, f *host.Future[group.Response
 	}
 }
 
-// question is what a leader is asked, and for which of the offsets.
+// lagRound is a measurement under way: what is asked about, where, and what is known from the last round.
+type lagRound struct {
+	lags     []groupLag
+	points   []lagPoint
+	leaders  []int32 // -1: none is known
+	known    map[lagPoint]lagTime
+	deadline host.Instant
+	times    int // that were asked for
+}
+
+// lagTime is when the first record at or behind an offset is, as long as the partition starts where it did or before that
+// offset.
+type lagTime struct{ start, millis int64 }
+
+// question is what a leader is asked, and about which of the offsets.
 type question struct {
 	node int32
 	ask  []shard.PositionQuery
 	of   []int
 }
 
-// questions sorts the offsets by who can tell about them. For a bounded number of those whose time is not known the time is
+// questions sorts offsets by who can tell about them. For a bounded number of those whose time is not known the time is
 // asked, beginning where the last round ended.
-func (m *lagMeter) questions(points []lagPoint, leaders []int32, known map[lagPoint]int64) []*question {
+func (m *lagMeter) questions(r *lagRound, which []int) []*question {
 	var all []*question
 	by := map[int32]*question{}
-	times := 0
 	from := 0
-	if len(points) > 0 {
-		from = m.turn % len(points)
+	if len(which) > 0 {
+		from = m.turn % len(which)
 	}
-	for i := range points {
-		at := (from + i) % len(points)
-		node := leaders[at]
+	for i := range which {
+		at := which[(from+i)%len(which)]
+		node := r.leaders[at]
 		if node < 0 {
 			continue
 		}
@@ -163,10 +180,11 @@ func (m *lagMeter) questions(points []lagPoint, leaders []int32, known map[lagPo
 			by[node] = &question{node: node}
 			all = append(all, by[node])
 		}
-		q := shard.PositionQuery{Topic: points[at].topic, Index: points[at].index, Offset: -1}
-		if _, has := known[points[at]]; !has && times < lagTimes {
-			q.Offset = points[at].offset
-			if times++; times == lagTimes {
+		point := r.points[at]
+		q := shard.PositionQuery{Topic: point.topic, Index: point.index, Offset: -1}
+		if _, has := r.known[point]; !has && r.times < lagTimes {
+			q.Offset = point.offset
+			if r.times++; r.times == lagTimes {
 				m.turn = at
 			}
 		}
@@ -196,25 +214,44 @@ func (m *lagMeter) measure(offsets []group.StoredOffset, deadline host.Instant) 
 		lags = append(lags, groupLag{StoredOffset: o, start: -1, end: -1, seconds: -1})
 		points, leaders = append(points, lagPoint{t.ID, o.Partition, o.Offset}), append(leaders, node)
 	}
-	known := m.times
-	m.times = make(map[lagPoint]int64, len(known))
-	for _, q := range m.questions(points, leaders, known) {
-		answers, ok := b.set.Positions(q.node, q.ask, deadline)
+	r := &lagRound{lags: lags, points: points, leaders: leaders, known: m.times, deadline: deadline}
+	m.times = make(map[lagPoint]lagTime, len(r.known))
+	all := make([]int, len(lags))
+	for i := range all {
+		all[i] = i
+	}
+	stale := m.ask(r, all)
+	for _, at := range stale {
+		delete(r.known, points[at])
+	}
+	m.ask(r, stale)
+	return lags
+}
+
+// ask asks about some of the offsets, and returns those of which the time that was known is not right any more, because what
+// it belonged to was deleted.
+func (m *lagMeter) ask(r *lagRound, which []int) (stale []int) {
+	b := m.broker
+	for _, q := range m.questions(r, which) {
+		answers, ok := b.set.Positions(q.node, q.ask, r.deadline)
 		if !ok {
 			continue
 		}
 		for i, at := range q.of {
-			answer := answers[i]
-			if time, has := known[points[at]]; has {
-				answer.Timestamp = time
+			answer, point := answers[i], r.points[at]
+			if time, has := r.known[point]; has && answer.Known {
+				if answer.Start > point.offset && answer.Start != time.start && !mutant.On("group-lag-keeps-time") {
+					stale = append(stale, at)
+				}
+				answer.Timestamp = time.millis
 			}
-			lags[at].put(answer, b.host.Clock.Wall().UnixMilli())
+			r.lags[at].put(answer, b.host.Clock.Wall().UnixMilli())
 			if answer.Timestamp >= 0 {
-				m.times[points[at]] = answer.Timestamp
+				m.times[point] = lagTime{answer.Start, answer.Timestamp}
 			}
 		}
 	}
-	return lags
+	return stale
 }
 
 // put puts in what a leader has answered.

@@ -95,6 +95,58 @@ func TestLagIsToldAndMeasured(t *testing.T) {
 	}
 }
 
+// TestLagFollowsTheGroup measures again after the group has committed more, and after records were deleted.
+func TestLagFollowsTheGroup(t *testing.T) {
+	if err := runLag(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func runLag(t *testing.T) error {
+	b := newBroker(t)
+	ctx := testContext(t)
+	cl := newClient(t, b)
+	makeTopic(t, cl, "t", 1)
+	admin := kadm.NewClient(cl)
+	now := time.Now()
+	for i := range 10 { // record i is 100 - 10 i minutes old
+		produce(t, cl, &kgo.Record{Topic: "t", Value: []byte("v"), Timestamp: now.Add(time.Duration(10*i-100) * time.Minute)})
+	}
+	m := lagMeter{broker: b}
+	w := b.host.Tasks.NewWaiter()
+	is := func(records, minutes int64) error {
+		lags := m.round(b.groups, w).lags
+		if len(lags) != 1 || lags[0].lag() != records || int64(lags[0].seconds+1)/60 != minutes {
+			return fmt.Errorf("%+v, want %d records, %d minutes", lags, records, minutes)
+		}
+		return nil
+	}
+	commit := func(at int64) {
+		t.Helper()
+		r, err := admin.CommitOffsets(ctx, "g", kadm.Offsets{"t": {0: {Topic: "t", At: at, LeaderEpoch: -1}}})
+		if err != nil || r.Error() != nil {
+			t.Fatal(err, r.Error())
+		}
+	}
+	admin.FindGroupCoordinators(ctx, "g")
+	commit(1)
+	if err := is(9, 90); err != nil {
+		return err
+	}
+	commit(4)
+	if err := is(6, 60); err != nil {
+		return err
+	}
+	if _, err := admin.DeleteRecords(ctx, kadm.Offsets{"t": {0: {Topic: "t", At: 7}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := is(3, 30); err != nil {
+		return err
+	}
+	commit(10)
+	return is(0, 0)
+}
+
 // bytesLength is the size of the length that bytes begin with.
 func bytesLength(v []byte) int {
 	n := 0
