@@ -112,8 +112,11 @@ func (r *replica) refuse(q *request) (Result, bool) {
 		if q.kind == kindBatch && q.acks == -1 && r.minInSync(r.partitions[q.partition]) > r.inSync() {
 			return Result{Error: wire.ErrNotEnoughReplicas, Message: "there are fewer replicas in sync than min.insync.replicas asks for"}, true
 		}
-		if q.kind == kindBatch && !space.Produce {
+		if q.kind == kindBatch && (!space.Produce || !r.o.Room.take(len(q.batch.Bytes))) {
 			return Result{Error: wire.ErrKafkaStorageError, Message: full}, true
+		}
+		if q.kind == kindBatch && r.memberFull() {
+			return Result{Error: wire.ErrKafkaStorageError, Message: "the disk of another replica in sync is nearly full: make room there, or delete records or topics"}, true
 		}
 	case kindCommand: // an adoption follows from one that had room: a start, which waits for it, must not fail
 		if !space.Grow && !r.machine.Frees(q.command) {

@@ -150,7 +150,7 @@ func (r *replica) applyEntry(e *raftpb.Entry) error {
 	}
 	bytes.release()
 	if size := s.payload.Size(); size > 0 {
-		r.flying -= size
+		r.flies(-size)
 		s.payload.Release()
 		s.payload = wal.Payload{}
 	}

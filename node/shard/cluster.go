@@ -32,6 +32,7 @@ type cluster struct {
 	met      map[uint64]bool  // shards that were told who is silent
 	sequence uint64
 	leaving  bool
+	full     bool
 }
 
 // view is what the task publishes. It never changes.
@@ -46,6 +47,7 @@ type presence struct {
 	// since is when it was heard first.
 	since   host.Instant
 	leaving bool
+	full    bool
 }
 
 // announced is the newest announcement of a shard's leader. Node is -1 when it was this node, which leads no more.
@@ -145,8 +147,12 @@ func (c *cluster) look() []*announced {
 		if !c.met[uint64(id)] {
 			c.met[uint64(id)] = true
 			for _, node := range c.set.o.peerNodes() {
-				if _, alive := c.now.alive.Get(ordered.Int(node)); !alive && node != self {
+				p, alive := c.now.alive.Get(ordered.Int(node))
+				if !alive && node != self {
 					s.Suspect(node)
+				}
+				if p.full {
+					s.inbox.Post(roomOf{node, true})
 				}
 			}
 		}
@@ -184,7 +190,7 @@ func (c *cluster) own() []*announced {
 
 // tell tells all nodes.
 func (c *cluster) tell(what []*announced) {
-	note := encodeLeaders(c.leaving, what)
+	note := encodeLeaders(c.leaving, c.full, what)
 	for node := range c.now.alive.All {
 		c.set.links.Tell(int32(node), noteLeaders, note)
 	}
@@ -194,12 +200,16 @@ func (c *cluster) tell(what []*announced) {
 type told struct {
 	from    int32
 	leaving bool
+	full    bool
 	leaders []*announced
 }
 
 func (t told) hear(c *cluster) {
-	if p, alive := c.now.alive.Get(ordered.Int(t.from)); alive && p.leaving != t.leaving {
-		p.leaving = t.leaving
+	if p, alive := c.now.alive.Get(ordered.Int(t.from)); alive && (p.leaving != t.leaving || p.full != t.full) {
+		if p.full != t.full {
+			c.tellShards(t.from, t.full)
+		}
+		p.leaving, p.full = t.leaving, t.full
 		c.now.alive = c.now.alive.Set(ordered.Int(t.from), p)
 	}
 	for _, is := range t.leaders {
@@ -231,7 +241,8 @@ func (u up) hear(c *cluster) {
 	for _, s := range c.set.shards.Load().All {
 		s.Heard(u.node)
 	}
-	c.set.links.Tell(u.node, noteLeaders, encodeLeaders(c.leaving, c.own()))
+	c.tellShards(u.node, false) // until it says otherwise
+	c.set.links.Tell(u.node, noteLeaders, encodeLeaders(c.leaving, c.full, c.own()))
 	c.set.host.Log.Info("a peer is there", "peer", u.node)
 }
 

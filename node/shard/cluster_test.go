@@ -119,12 +119,13 @@ func TestNotes(t *testing.T) {
 			})
 		}
 		leaving := rapid.Bool().Draw(t, "leaving")
-		b := encodeLeaders(leaving, leaders)
-		gotLeaving, got, err := decodeLeaders(b)
-		if err != nil || gotLeaving != leaving || !reflect.DeepEqual(got, leaders) {
+		full := rapid.Bool().Draw(t, "full")
+		b := encodeLeaders(leaving, full, leaders)
+		gotLeaving, gotFull, got, err := decodeLeaders(b)
+		if err != nil || gotLeaving != leaving || gotFull != full || !reflect.DeepEqual(got, leaders) {
 			t.Fatalf("%v is read as %v, %v", leaders, got, err)
 		}
-		if _, _, err := decodeLeaders(b[:rapid.IntRange(0, len(b)-1).Draw(t, "cut")]); err == nil {
+		if _, _, _, err := decodeLeaders(b[:rapid.IntRange(0, len(b)-1).Draw(t, "cut")]); err == nil {
 			t.Fatal("a note that is cut off is read")
 		}
 		garbage := rapid.SliceOf(rapid.Byte()).Draw(t, "garbage")
@@ -141,7 +142,7 @@ func TestNotes(t *testing.T) {
 	if got, err := decodeBeat(encodeBeat(beat{epoch: 7, incarnation: catalog.ID{3}})); err != nil || got.epoch != 7 || got.incarnation != (catalog.ID{3}) {
 		t.Errorf("a heartbeat is read as %+v, %v", got, err)
 	}
-	if _, _, err := decodeLeaders([]byte{noteVersion, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}); err == nil {
+	if _, _, _, err := decodeLeaders([]byte{noteVersion, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}); err == nil {
 		t.Error("a hostile count is read")
 	}
 }

@@ -175,7 +175,7 @@
 //
 // What nodes tell and ask each other by way of net/peer (u and z are varints, see above; a string of bytes is b):
 //
-//	note 1, leaders       version u8 (0) | flags u8: 1 the node is about to stop | count u,
+//	note 1, leaders       version u8 (0) | flags u8: 1 the node is about to stop, 2 its disk is nearly full | count u,
 //	                      shard u | term u | sequence u | in sync: count u, node z ...
 //	note 2, heartbeat     version u8 (0) | broker epoch z | incarnation 16
 //	call 1, introduction  JSON both ways: version (1), node, directory, peers, cluster, controllers as in meta

@@ -130,7 +130,7 @@ func (h handler) Told(from int32, kind uint8, note []byte) {
 	switch kind {
 	case noteLeaders:
 		var t told
-		if t.leaving, t.leaders, err = decodeLeaders(note); err == nil {
+		if t.leaving, t.full, t.leaders, err = decodeLeaders(note); err == nil {
 			t.from = from
 			h.set.cluster.inbox.Post(t)
 		}

@@ -84,14 +84,20 @@ func (f *fields) done() error {
 	return nil
 }
 
-const flagLeaving = 1
+const (
+	flagLeaving = 1
+	flagFull    = 2
+)
 
 // encodeLeaders writes the note by which a node says what it leads.
-func encodeLeaders(leaving bool, leaders []*announced) []byte {
+func encodeLeaders(leaving, full bool, leaders []*announced) []byte {
 	b := make([]byte, 2, 16+16*len(leaders))
 	b[0] = noteVersion
 	if leaving {
 		b[1] = flagLeaving
+	}
+	if full {
+		b[1] |= flagFull
 	}
 	b = binary.AppendUvarint(b, uint64(len(leaders)))
 	for _, a := range leaders {
@@ -106,12 +112,13 @@ func encodeLeaders(leaving bool, leaders []*announced) []byte {
 	return b
 }
 
-func decodeLeaders(b []byte) (leaving bool, leaders []*announced, err error) {
+func decodeLeaders(b []byte) (leaving, full bool, leaders []*announced, err error) {
 	f := fields{b: b}
 	if f.byte() != noteVersion {
-		return false, nil, errNote
+		return false, false, nil, errNote
 	}
-	leaving = f.byte()&flagLeaving != 0
+	flags := f.byte()
+	leaving, full = flags&flagLeaving != 0, flags&flagFull != 0
 	for n := f.count(4); n > 0; n-- {
 		a := &announced{Leader: Leader{Shard: f.uint(), Term: f.uint()}, sequence: f.uint()}
 		for n := f.count(1); n > 0; n-- {
@@ -122,7 +129,7 @@ func decodeLeaders(b []byte) (leaving bool, leaders []*announced, err error) {
 		}
 		leaders = append(leaders, a)
 	}
-	return leaving, leaders, f.done()
+	return leaving, full, leaders, f.done()
 }
 
 func encodeBeat(b beat) []byte {

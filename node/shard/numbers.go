@@ -30,6 +30,8 @@ type Numbers struct {
 	Retired *host.Counter
 	// HeldFull counts how often requests had to wait because the write-ahead log was full.
 	HeldFull *host.Counter
+	// Flying are the bytes of entries that are not applied yet, of all shards.
+	Flying *host.Counter
 	// Checkpoints is the time of whole checkpoints, Syncs that of the sync of the disk in them, in nanoseconds.
 	Checkpoints, Syncs *host.Histogram
 	// Snapshots counts those that were installed here, Filled the bytes that came from other nodes to close holes.
@@ -42,7 +44,7 @@ type Numbers struct {
 func NewNumbers(tasks host.Tasks) *Numbers {
 	counter := func() *host.Counter { return host.NewCounter(tasks) }
 	return &Numbers{
-		Won: counter(), Lost: counter(), Campaigns: counter(), Retired: counter(), HeldFull: counter(),
+		Won: counter(), Lost: counter(), Campaigns: counter(), Retired: counter(), HeldFull: counter(), Flying: counter(),
 		Checkpoints: host.NewHistogram(tasks), Syncs: host.NewHistogram(tasks),
 		Snapshots: counter(), Filled: counter(), Scrubbed: counter(), Damaged: counter(),
 	}

@@ -26,6 +26,7 @@ func OpenSet(h host.Host, o SetOptions) (*Set, error) {
 		changes:  host.NewWatchers(h.Tasks),
 		space:    host.NewSnapshot(h.Tasks, &Space{Produce: true, Grow: true}),
 		written:  host.NewCounter(h.Tasks),
+		room:     newRoom(h.Tasks),
 		held:     host.NewCounter(h.Tasks),
 		leaving:  host.NewCounter(h.Tasks),
 		numbers:  NewNumbers(h.Tasks),
@@ -47,7 +48,10 @@ func (s *Set) open() error {
 	if err := s.host.Disk.Mkdir(partitionsDir); err != nil {
 		return fmt.Errorf("make the directory of partitions: %w", err)
 	}
-	o := s.o.WAL
+	o, err := s.fitLog(s.o.WAL)
+	if err != nil {
+		return err
+	}
 	o.Directory, o.Existing = s.identity.Directory, s.identity.Used
 	var recovered []wal.RecoveredShard
 	if s.wal, recovered, err = wal.Open(s.host, o); err != nil {
@@ -147,7 +151,7 @@ func (s *Set) startTasks() {
 		ended.Set(struct{}{})
 	})
 	s.task("partitions", s.watchPartitions)
-	s.every("space", spaceEvery, s.watchSpace)
+	s.taskOf("space", s.room.waiter, s.tendSpace)
 	s.every("retention", s.o.RetentionEvery, s.retainAll)
 	s.startFilling()
 	s.startCleaning()
@@ -239,7 +243,7 @@ func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
 		peers = carrier{s}
 	}
 	return Options{
-		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Changes: s.changes,
+		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Room: s.room, Changes: s.changes,
 		Wrote: s.wrote, Full: s.full, Checkpoint: s.checkpointSoon, Fill: s.fill, Fail: s.fail,
 		Numbers: s.numbers,
 	}

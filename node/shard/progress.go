@@ -35,8 +35,8 @@ type member struct {
 	caughtUp, targetAt host.Instant
 	target             uint64
 	inSync             bool
-	// filling says that some of its partitions are not whole.
-	filling bool
+	// filling says that some of its partitions are not whole, full that its disk has no room for produces.
+	filling, full bool
 	// snapshotTick is the tick when it last did not wait for a snapshot.
 	snapshotTick int
 }

@@ -129,7 +129,7 @@ func (r *replica) step(built []*proposal) {
 		return
 	}
 	for _, p := range built {
-		r.flying += p.bytes
+		r.flies(p.bytes)
 	}
 	r.proposed = append(r.proposed, built...)
 }

@@ -141,6 +141,7 @@ type Set struct {
 	changes *host.Watchers
 	space   *host.Snapshot[Space]
 	written *host.Counter
+	room    *Room
 	// leaving counts the calls of StepDown.
 	leaving *host.Counter
 	// held is the number of shards that wait because the write-ahead log is full.

@@ -69,6 +69,8 @@ type Options struct {
 	Peers Peers
 	// Space tells whether the disk has room; nil means that it always has.
 	Space *host.Snapshot[Space]
+	// Room is what may still be appended before the free space is looked at again; nil means that there is no bound.
+	Room *Room
 	// Changes wakes who waits for a change of status or partitions; nil makes a set of the shard's own.
 	Changes *host.Watchers
 	// MaxLag is replica.lag.time.max.ms: how long ago a replica that is in sync had all that the leader had; 30 s when 0.

@@ -314,7 +314,7 @@ func (r *replica) installSnapshot(s *raftpb.Snapshot) ([]wal.State, error) {
 	})})
 	// What was proposed here and is not applied has an unknown fate: nobody is answered.
 	r.window.reset(index, term, func(s *slot) {
-		r.flying -= s.payload.Size()
+		r.flies(-s.payload.Size())
 		s.payload.Release()
 	})
 	r.applied, r.appliedTerm, r.captured, r.compacted, r.safe = index, term, index, index, index

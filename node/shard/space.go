@@ -3,6 +3,9 @@ package shard
 import (
 	"fmt"
 	"time"
+
+	"millrace/node/host"
+	"millrace/wal"
 )
 
 // Space says what the free space of the disk allows.
@@ -19,38 +22,177 @@ const (
 	defaultLow  = 512 << 20
 )
 
-// watchSpace looks at the free space now and then. Apply must never meet a full disk, so what is admitted stops early:
-// the reserve covers what is under way and what the write-ahead log, segments and indexes take besides.
+// Room counts down how many bytes may be appended until the free space is looked at again. A disk can fill up in less time
+// than passes between two looks.
+type Room struct {
+	left *host.Counter
+	// asked is not zero once a look was asked for; waiter is who looks.
+	asked  *host.Counter
+	waiter host.Waiter
+}
+
+func newRoom(tasks host.Tasks) *Room {
+	r := &Room{left: host.NewCounter(tasks), asked: host.NewCounter(tasks), waiter: tasks.NewWaiter()}
+	r.left.Add(1 << 62) // until the first look
+	return r
+}
+
+// take takes room for a batch, if there is some. A nil Room is large.
+func (r *Room) take(bytes int) bool {
+	if r == nil {
+		return true
+	}
+	if r.left.Add(-int64(bytes)) >= 0 {
+		return true
+	}
+	r.left.Add(int64(bytes))
+	if r.asked.Load() == 0 {
+		r.asked.Add(1)
+		r.waiter.Wake()
+	}
+	return false
+}
+
+// set says how much there is now.
+func (r *Room) set(bytes int64) {
+	r.left.Add(bytes - r.left.Load())
+	r.asked.Add(-r.asked.Load())
+}
+
+// leastLook is the time between two looks that were asked for.
+const leastLook = 20 * time.Millisecond
+
+// tendSpace is the task that looks at the free space: now and then, and when the room is used up.
+func (s *Set) tendSpace(w host.Waiter) {
+	for !s.over() {
+		s.watchSpace()
+		w.WaitUntil(s.host.Clock.Now().Add(spaceEvery))
+		if !s.over() {
+			s.host.Clock.Sleep(leastLook)
+		}
+	}
+}
+
+// watchSpace looks at the free space. Apply must never meet a full disk, so what is admitted stops early: the reserve covers
+// what was admitted and is not on the disk yet, and what the write-ahead log, segments and indexes take besides.
 func (s *Set) watchSpace() {
 	usage, err := s.host.Disk.Usage()
 	if err != nil {
 		s.fail(fmt.Errorf("ask for the free space of the data directory: %w", err))
 		return
 	}
+	free := usage.Free - s.promised()
 	was := *s.space.Load()
-	is := decideSpace(usage.Free, usage.Total, s.o.ReserveHigh, s.o.ReserveLow)
+	is := decideSpace(free, usage.Total, s.o.ReserveHigh, s.o.ReserveLow)
+	s.room.set(free - highMark(usage.Total, s.o.ReserveHigh))
 	if is == was {
 		return
 	}
 	s.space.Store(&is)
-	free := usage.Free >> 20
+	if s.cluster != nil && is.Produce != was.Produce {
+		s.cluster.inbox.Post(noRoom{!is.Produce})
+	}
+	mebibytes := usage.Free >> 20
 	switch {
 	case !is.Grow:
-		s.host.Log.Error("the disk is nearly full: only deletions are accepted until there is room; delete topics or records, shorten their retention, or enlarge the disk", "free MiB", free)
+		s.host.Log.Error("the disk is nearly full: only deletions are accepted until there is room; delete topics or records, shorten their retention, or enlarge the disk", "free MiB", mebibytes)
 	case !is.Produce:
-		s.host.Log.Error("the disk is nearly full: produce requests are refused until there is room; delete topics or records, shorten their retention, or enlarge the disk", "free MiB", free)
+		s.host.Log.Error("the disk is nearly full: produce requests are refused until there is room; delete topics or records, shorten their retention, or enlarge the disk", "free MiB", mebibytes)
 	default:
-		s.host.Log.Info("the disk has room again", "free MiB", free)
+		s.host.Log.Info("the disk has room again", "free MiB", mebibytes)
 	}
+}
+
+// promised is the free space that is spoken for: records on their way into segments, and what the write-ahead log may grow
+// by. A reserve that was given covers that itself.
+func (s *Set) promised() int64 {
+	if s.o.ReserveHigh != 0 {
+		return 0
+	}
+	m, p := s.partitions.Memory(), s.wal.Pressure()
+	return m.Queued + m.Tails + max(s.numbers.Flying.Load(), 0) + max(p.Limit-p.Bytes, 0)
 }
 
 // decideSpace applies the marks; zero marks are the defaults for the size of the disk.
 func decideSpace(free, total, high, low int64) Space {
-	if high == 0 {
-		high = min(defaultHigh, total/10)
-	}
 	if low == 0 {
 		low = min(defaultLow, total/20)
 	}
-	return Space{Produce: free >= high, Grow: free >= low}
+	return Space{Produce: free >= highMark(total, high), Grow: free >= low}
+}
+
+func highMark(total, high int64) int64 {
+	if high == 0 {
+		return min(defaultHigh, total/10)
+	}
+	return high
+}
+
+// Of a small disk the write-ahead log takes no more than one part in logShare, in files of one part in logFiles of that.
+const (
+	logShare = 8
+	logFiles = 8
+	// leastFile is the size of its files on a very small one.
+	leastFile = 1 << 20
+)
+
+// fitLog makes a write-ahead log whose size nobody has chosen fit the disk.
+func (s *Set) fitLog(o wal.Options) (wal.Options, error) {
+	if o.MaxBytes != 0 || o.FileSize != 0 {
+		return o, nil
+	}
+	usage, err := s.host.Disk.Usage()
+	if err != nil {
+		return o, fmt.Errorf("ask for the size of the data directory's file system: %w", err)
+	}
+	most := usage.Total / logShare
+	if most >= 1<<30 { // its own default
+		return o, nil
+	}
+	o.FileSize = max(most/logFiles&^(host.Align-1), leastFile)
+	o.MaxBytes = max(most, 4*o.FileSize)
+	return o, nil
+}
+
+// flies counts bytes of entries that are on their way to being applied.
+func (r *replica) flies(bytes int) {
+	r.flying += bytes
+	r.o.Numbers.Flying.Add(int64(bytes))
+}
+
+// noRoom says that this node's disk has no room for produces, or has again.
+type noRoom struct{ full bool }
+
+func (e noRoom) hear(c *cluster) {
+	c.full = e.full
+	c.tell(c.own())
+}
+
+// roomOf says the same of another node, to a shard.
+type roomOf struct {
+	node int32
+	full bool
+}
+
+func (e roomOf) happen(r *replica) {
+	if m := r.memberOn(e.node); m != nil {
+		m.full = e.full
+	}
+}
+
+// tellShards says it to all shards.
+func (c *cluster) tellShards(node int32, full bool) {
+	for _, s := range c.set.shards.Load().All {
+		s.inbox.Post(roomOf{node, full})
+	}
+}
+
+// memberFull says that another replica that is in sync has no room. What is admitted here must be applied there.
+func (r *replica) memberFull() bool {
+	for _, m := range r.others {
+		if m.full && m.inSync {
+			return true
+		}
+	}
+	return false
 }

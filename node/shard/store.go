@@ -175,7 +175,7 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 			s.payload, s.waits, s.begun = p.payload, p.waits, now
 		default:
 			s.payload = r.unstash(e.GetIndex(), e.GetTerm())
-			r.flying += s.payload.Size()
+			r.flies(s.payload.Size())
 		}
 		r.window.append(s)
 		out[i] = wal.Entry{
@@ -187,7 +187,7 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 
 // supersede answers those who wait for an entry that another leader's replaced: it can never be committed.
 func (r *replica) supersede(s *slot) {
-	r.flying -= s.payload.Size()
+	r.flies(-s.payload.Size())
 	s.payload.Release()
 	for _, w := range s.waits {
 		w.pending.Set(Result{Error: wire.ErrNotLeaderOrFollower, Message: "another leader has taken over"})
