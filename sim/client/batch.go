@@ -39,9 +39,9 @@ type Fetched struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// decode reads every whole batch of b, in which offsets must rise, and returns the records from an offset on, and the
-// offset after the last whole batch. A cut batch at the end is left out, as clients do.
-func decode(b []byte, from int64, coders *batch.Coders) (records []Fetched, next int64, err error) {
+// decode reads every whole batch of b, in which offsets must rise, without gaps unless they are allowed, and returns the
+// records from an offset on, and the offset after the last whole batch. A cut batch at the end is left out, as clients do.
+func decode(b []byte, from int64, gaps bool, coders *batch.Coders) (records []Fetched, next int64, err error) {
 	next = from
 	first := true
 	for len(b) >= batch.HeaderSize {
@@ -65,10 +65,10 @@ func decode(b []byte, from int64, coders *batch.Coders) (records []Fetched, next
 		if h.LastOffset() < from {
 			return records, next, fmt.Errorf("batch %d-%d, asked for from %d", h.BaseOffset, h.LastOffset(), from)
 		}
-		if first && h.BaseOffset > from {
+		if first && h.BaseOffset > from && !gaps {
 			return records, next, fmt.Errorf("batch at %d, asked for from %d", h.BaseOffset, from)
 		}
-		if !first && h.BaseOffset != next {
+		if !first && h.BaseOffset != next && !(gaps && h.BaseOffset > next) {
 			return records, next, fmt.Errorf("batch at %d follows one that ends before %d", h.BaseOffset, next)
 		}
 		first = false

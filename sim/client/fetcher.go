@@ -13,6 +13,8 @@ type Position struct {
 	Topic     string
 	Partition int32
 	Offset    int64 // the next one
+	// Gaps says that compaction may have left gaps between offsets.
+	Gaps bool
 	// High, Start and Stable are what the broker said last; -1 where its version of the answer does not say.
 	High, Start, Stable int64
 
@@ -246,7 +248,7 @@ func (f *Fetcher) take(r *wire.FetchResponse) []Delivery {
 			if part.ErrorCode == wire.ErrNone {
 				p.High, p.Stable, p.Start = part.HighWatermark, part.LastStableOffset, part.LogStartOffset
 				var err error
-				if d.Records, d.To, err = decode(part.Records.Bytes(), p.Offset, f.c.o.Coders); err != nil {
+				if d.Records, d.To, err = decode(part.Records.Bytes(), p.Offset, p.Gaps, f.c.o.Coders); err != nil {
 					if f.c.o.Corrupt != nil && f.c.o.Corrupt(err) {
 						d.Records, d.To, d.Code = nil, d.From, wire.ErrCorruptMessage
 						got = append(got, d)

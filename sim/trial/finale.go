@@ -30,7 +30,7 @@ func (t *trial) finale() {
 			return
 		}
 	}
-	if len(list) > 1 && !t.compareReplicas() {
+	if len(list) > 1 && !t.compareReplicas() || !t.compareCompacted() {
 		return
 	}
 	for _, b := range list {
@@ -119,7 +119,7 @@ func (t *trial) readEverything(when string) bool {
 			return false
 		}
 	}
-	return true
+	return t.readCompacted(when)
 }
 
 // checkEpochs asks for every epoch of which a record is known, and for one that nobody had, where it ended.

@@ -77,7 +77,11 @@ func (t *trial) everyPartitionTakes(c *client.Client) bool {
 func (t *trial) unwhole(b *broker) string {
 	c := t.newClient("look", ActorPlan{First: b.id - 1})
 	defer c.Close()
-	for _, s := range t.topics {
+	topics := slices.Clone(t.topics)
+	for _, c := range t.compacted {
+		topics = append(topics, c.topicState)
+	}
+	for _, s := range topics {
 		if err := c.Refresh(s.plan.Name); err != nil {
 			return fmt.Sprintf("metadata of %s: %v", s.plan.Name, err)
 		}

@@ -30,7 +30,7 @@ func (p *Plan) Reseeded(r ReseedPlan) *Plan { return p.clone(func(c *Plan) { c.R
 // Reductions are the ways in which a plan can be made smaller, the most telling one first. Each returns plans, the
 // smallest first, none of which is the plan itself.
 func Reductions() []func(*Plan) []*Plan {
-	return []func(*Plan) []*Plan{fewerFaults, fewerCrashes, calmer, fewerNodes, fewerActors, fewerTopics, plainer}
+	return []func(*Plan) []*Plan{fewerFaults, fewerCrashes, calmer, fewerNodes, fewerActors, fewerCompacted, fewerTopics, plainer}
 }
 
 // Removals are those of them that leave out faults: what is worth trying with other seeds, too.
