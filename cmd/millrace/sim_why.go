@@ -90,7 +90,7 @@ func (s *session) why(ctx context.Context, f *simFlags, arg, html string) error 
 	}
 	bisecting, stop2 := context.WithDeadline(ctx, began.Add(f.boxed))
 	defer stop2()
-	v.Odds = x.odds(bisecting, p, tale.End)
+	v.Odds = x.odds(bisecting, p, tale.Times())
 	looks := tale.Moments(80)
 	for i := range time.Duration(40) {
 		looks = append(looks, tale.End/40*i)
@@ -134,26 +134,32 @@ const (
 	oddsPoints = 14
 )
 
-// odds draws everything after a time anew, for times between the beginning and the failure, and counts how often it
-// fails again. It goes on where the curve rises most.
-func (x *shrinker) odds(ctx context.Context, p *trial.Plan, end time.Duration) []story.Odds {
-	curve := []story.Odds{x.oddsAt(ctx, p, 0), {At: end, Tries: 1, Failed: 1}}
+// odds draws everything after a time anew, for times between events, and counts how often it fails again. It goes on where
+// the curve rises most.
+func (x *shrinker) odds(ctx context.Context, p *trial.Plan, times []time.Duration) []story.Odds {
+	index := func(at time.Duration) int {
+		i, _ := slices.BinarySearch(times, at)
+		return i
+	}
+	curve := []story.Odds{x.oddsAt(ctx, p, 0), {At: times[len(times)-1], Tries: 1, Failed: 1}}
 	for len(curve) < oddsPoints && ctx.Err() == nil {
 		best, rise := 0, -1.0
 		for i := 1; i < len(curve); i++ {
 			a, b := curve[i-1], curve[i]
 			r := float64(b.Failed)/float64(b.Tries) - float64(a.Failed)/float64(a.Tries)
-			if b.At-a.At < 50*time.Microsecond {
+			wide := index(b.At) - index(a.At)
+			if wide < 2 {
 				continue
 			}
-			if r > rise || r == rise && b.At-a.At > curve[best].At-curve[best-1].At {
+			if r > rise || r == rise && wide > index(curve[best].At)-index(curve[best-1].At) {
 				best, rise = i, r
 			}
 		}
 		if best == 0 || rise < 0.2 && len(curve) > 5 {
 			break
 		}
-		o := x.oddsAt(ctx, p, (curve[best-1].At+curve[best].At)/2)
+		// Just before an event: it is drawn anew, too.
+		o := x.oddsAt(ctx, p, times[(index(curve[best-1].At)+index(curve[best].At))/2])
 		if o.Tries == 0 {
 			break
 		}

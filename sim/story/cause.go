@@ -73,6 +73,16 @@ func (t *Tale) Moments(n int) []time.Duration {
 	return all
 }
 
+// Times are those of all events up to the failure, each once, ascending: where a bisection may cut.
+func (t *Tale) Times() []time.Duration {
+	all := []time.Duration{0}
+	for _, e := range t.Events {
+		all = append(all, e.At)
+	}
+	slices.Sort(all)
+	return slices.Compact(append(all, t.End))
+}
+
 // witness is the first event that showed, or promised, the record that the failure is about.
 func (t *Tale) witness(s subject) *Event {
 	if s.log == "" || s.offset < 0 {

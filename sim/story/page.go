@@ -271,7 +271,10 @@ func (p *page) course() {
 	for _, e := range p.t.Events {
 		big := slices.Contains([]Kind{Fault, End, Boot, Pause, Resume, Gone, Violation}, e.Kind) || e.Kind == Lead && (p.log == "" || e.Log == p.log)
 		mine := p.log != "" && e.Log == p.log && e.At >= from && slices.Contains([]Kind{Ack, Refused, Read, Ends}, e.Kind) &&
-			(s.offset < 0 || e.From <= s.offset && s.offset <= e.To)
+			s.offset >= 0 && e.From <= s.offset && s.offset <= e.To
+		if e.Node == "c" && e.Kind == Boot {
+			continue
+		}
 		if big && (e.At >= from || e.Kind == Fault || e.Kind == End) || mine {
 			list = append(list, e)
 		}

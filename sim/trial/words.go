@@ -32,6 +32,13 @@ func nodeNames(ids []int) []string {
 	return names
 }
 
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprint(n, " ", what, "s")
+}
+
 func nth(n int) string {
 	switch {
 	case n%10 == 1 && n%100 != 11:
@@ -44,7 +51,7 @@ func nth(n int) string {
 	return fmt.Sprintf("%dth", n)
 }
 
-var endWords = map[sim.End]string{sim.Power: "loses its power", sim.Kill: "is killed, and its page cache stays"}
+var endWords = map[sim.End]string{sim.Power: "loses its power", sim.Kill: "is killed"}
 
 var pointWords = map[sim.Point]string{sim.PointYield: "yield", sim.PointSend: "handing of bytes to the network", sim.PointWrite: "write, in the middle of it",
 	sim.PointSync: "sync, in the middle of it", sim.PointSynced: "sync, just after it", sim.PointName: "change of a name, just after it"}
@@ -187,7 +194,7 @@ func (w WorldPlan) slowness() []string {
 func (p *Plan) setting() []string {
 	var all []string
 	for _, t := range p.Topics {
-		s := fmt.Sprintf("topic %s: %d partitions, %d replicas", t.Name, t.Partitions, t.Replicas)
+		s := fmt.Sprintf("topic %s: %s, %s", t.Name, plural(int(t.Partitions), "partition"), plural(int(t.Replicas), "replica"))
 		for i := 0; i+1 < len(t.Configs); i += 2 {
 			s += ", " + t.Configs[i] + "=" + t.Configs[i+1]
 		}
