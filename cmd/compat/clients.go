@@ -14,4 +14,7 @@ var clients = []*client{
 	{name: "sarama", needs: "Go", install: goHarness("sarama")},
 	{name: "kafka-go", needs: "Go", install: goHarness("kafka-go")},
 	{name: "kcat", needs: "kcat", install: installKcat},
+	{name: "kafka's tools", needs: "Java 17 and Maven", install: installTools, alone: true},
+	{name: "kafka streams", needs: "Java 17 and Maven", install: installStreams, alone: true},
+	{name: "kafka connect", needs: "Java 17 and Maven", install: installConnect, alone: true},
 }

@@ -25,16 +25,17 @@ func main() {
 	}
 }
 
-// settings make groups quick; they are the same for Millrace and Kafka.
+// settings make groups and compaction quick; they are the same for Millrace and Kafka.
 var settings = []string{
 	"group.initial.rebalance.delay.ms=0",
 	"group.consumer.heartbeat.interval.ms=500",
 	"group.consumer.min.heartbeat.interval.ms=500",
+	"log.cleaner.backoff.ms=200",
 	"log.retention.ms=-1", // the records of the rule are years old
 }
 
 // kafkaSettings make Kafka's cleaner as quick as the checks of compaction want it.
-var kafkaSettings = []string{"log.cleaner.backoff.ms=200", "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500"}
+var kafkaSettings = []string{"log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500"}
 
 func run(ctx context.Context) error {
 	what := flag.String("broker", "build/millrace", "binary of the broker, or kafka, to check the checks")
@@ -106,7 +107,7 @@ func installAll(ctx context.Context, chosen []*client) ([]*report, []runner) {
 
 // Areas of checks.
 var (
-	everything = []string{"records", "idempotent", "groups", "kip-848", "offsets", "admin", "transactions", "tools"}
+	everything = []string{"records", "idempotent", "groups", "kip-848", "offsets", "admin", "compacted", "transactions", "tools"}
 	clustered  = []string{"records", "groups", "kip-848", "offsets"}
 )
 
