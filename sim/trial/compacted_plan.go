@@ -36,8 +36,7 @@ func drawCompacted(d *sim.Draws, p *Plan) {
 	c.Configs = []string{"min.cleanable.dirty.ratio", sim.Pick(d, "0", "0.1", "0.5")}
 	if d.Chance(0.3) {
 		c.Configs = append(c.Configs, "max.compaction.lag.ms", fmt.Sprint(d.Skewed(1, 5000)))
-	}
-	if d.Chance(0.2) {
+	} else if d.Chance(0.3) {
 		c.Configs = append(c.Configs, "min.compaction.lag.ms", fmt.Sprint(d.Skewed(1, 1000)))
 	}
 	if c.Deletes = d.Chance(0.2); c.Deletes {
