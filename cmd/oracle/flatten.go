@@ -31,6 +31,7 @@ var unordered = map[string]string{
 	"ListGroups Groups":                                                     "GroupId",
 	"DescribeProducers Topics.Partitions.ActiveProducers":                   "ProducerId",
 	"DeleteGroups Results":                                                  "GroupId",
+	"JoinGroup Members":                                                     "Metadata",
 	"DescribeGroups Groups":                                                 "GroupId",
 	"ConsumerGroupDescribe Groups":                                          "GroupId",
 	"ConsumerGroupDescribe Groups.Members":                                  "MemberId",

@@ -96,6 +96,9 @@ func (c *Coordinator) deleteGroups(tag uint64, r *DeleteRequest) {
 			out.Groups[i].Error = wire.ErrNonEmptyGroup
 			continue
 		}
+		for _, member := range sortedKeys(g.pending) { // ids that were given out end with the group
+			c.removePending(g, member)
+		}
 		records := make([]Record, 0, 1)
 		for _, key := range c.storedOffsets(id) {
 			records = append(records, offsetTombstone(key))
