@@ -78,6 +78,7 @@ func (x *memberState) live(name string, d *sim.Draws, a ActorPlan) {
 			if err := x.m.Step(); err != nil {
 				t.world.Note("oracle: group %s: %v: %v", g.name, x, err)
 				t.checkMember(x, "heartbeat", err)
+				g.met("heartbeat", err)
 				if t.stop && client.IsCode(err, wire.ErrUnreleasedInstanceId) && x.replaced() {
 					x.retired = true
 					return
@@ -192,7 +193,9 @@ func (t *trial) log(p client.TopicPartition) *partitionLog {
 // rove is what a member does that has had enough. It says whether its life is over.
 func (x *memberState) rove(d *sim.Draws) bool {
 	t := x.group.t
-	switch d.Below(6) {
+	what := d.Below(6)
+	x.group.reached[[]string{"member leaves", "member leaves", "member dies", "member dies", "member is silent", "subscription changed"}[what]]++
+	switch what {
 	case 0, 1:
 		err := x.m.Leave(d.Chance(0.5))
 		t.checkMember(x, "leave", err)

@@ -33,6 +33,7 @@ func (g *groupState) settles(x *memberState) bool {
 	case g.settled:
 	case why == "":
 		g.settled = true
+		g.reached["settled"]++
 		t.world.Note("oracle: group %s has settled", g.name)
 		t.changed.Wake()
 	case now.Sub(g.since) > convergence:

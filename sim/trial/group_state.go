@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 
 	"millrace/linearizability"
 	"millrace/net/wire"
@@ -32,6 +33,7 @@ type groupState struct {
 	settled bool
 	since   host.Instant // when everything else had ended
 	commits int          // numbers them
+	reached map[string]int
 }
 
 // memberState is a member, from life to life.
@@ -55,9 +57,32 @@ func (t *trial) group(name string) *groupState {
 	i := slices.IndexFunc(t.groups, func(g *groupState) bool { return g.name == name })
 	if i < 0 {
 		i = len(t.groups)
-		t.groups = append(t.groups, &groupState{t: t, name: name, read: make(map[client.TopicPartition]int64)})
+		t.groups = append(t.groups, &groupState{t: t, name: name, read: make(map[client.TopicPartition]int64), reached: make(map[string]int)})
 	}
 	return t.groups[i]
+}
+
+// groupsReached counts what the groups have met.
+func (t *trial) groupsReached(counts map[string]int) {
+	for _, g := range t.groups {
+		counts["(groups) "+strings.TrimPrefix(g.name, "members-")]++
+		for what, n := range g.reached { //door:ordered added up
+			counts["(groups) "+what] += n
+		}
+	}
+}
+
+// met counts what came of a request, by its error.
+func (g *groupState) met(what string, err error) {
+	var code wire.ErrorCode
+	switch {
+	case err == nil:
+		g.reached[what]++
+	case errors.As(err, &code):
+		g.reached[what+" "+code.String()]++
+	default:
+		g.reached[what+" without an answer"]++
+	}
 }
 
 // classic says that no member of the group ever speaks the consumer protocol.
@@ -99,6 +124,7 @@ func (x *memberState) alone(list []client.TopicPartition) {
 // taken is called when the member begins to have partitions.
 func (x *memberState) taken(list []client.TopicPartition) {
 	x.group.t.world.Note("oracle: group %s: %v takes %v", x.group.name, x, list)
+	x.group.reached["partitions taken"] += len(list)
 	if x.speaks != client.Consumer {
 		x.group.newest = max(x.group.newest, x.m.Generation)
 	}
@@ -128,6 +154,7 @@ func (x *memberState) commit(list []*client.Commit) {
 	x.m.Commit(list)
 	for i, c := range list {
 		g.committed(x.String(), x.actor, c, called)
+		g.met("commit", c.Err)
 		if c.Err != nil {
 			g.t.checkMember(x, "commit", c.Err)
 			continue

@@ -103,6 +103,7 @@ func (g *groupState) commitAgain(c *client.Client, actor, n int, old oldRequest,
 		x := list[i]
 		x.Err = err
 		g.committed("zombie of "+old.id, actor, x, called)
+		g.met("repeated commit", err)
 		if err != nil {
 			g.t.checkMember(old.member, "repeated commit", err)
 			continue
@@ -129,6 +130,7 @@ func (g *groupState) beatAgain(c *client.Client, old oldRequest, q *wire.Heartbe
 	}
 	code := answer.(*wire.HeartbeatResponse).ErrorCode
 	g.t.checkMember(old.member, "repeated heartbeat", code.Err())
+	g.met("repeated heartbeat", code.Err())
 	// Whoever says so need not know that it coordinates no longer.
 	if code == wire.ErrNone && q.GenerationId < newest && g.classic() && len(g.t.brokers) == 1 {
 		g.t.failf("group %s: a heartbeat of %q in generation %d was taken, after %d was told", g.name, old.id, q.GenerationId, newest)
@@ -152,6 +154,7 @@ func (g *groupState) reportAgain(c *client.Client, old oldRequest, q *wire.Consu
 	}
 	code := answer.(*wire.ConsumerGroupHeartbeatResponse).ErrorCode
 	g.t.checkMember(old.member, "repeated heartbeat", code.Err())
+	g.met("repeated heartbeat", code.Err())
 	if code == wire.ErrNone {
 		g.t.failf("group %s: a heartbeat of %q with epoch %d was taken, %d was told", g.name, old.id, q.MemberEpoch, x.m.Generation)
 	}

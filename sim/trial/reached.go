@@ -31,6 +31,7 @@ func (t *trial) reached() map[string]int {
 	if t.tables > 0 {
 		r["(tables) made of compacted topics"] = t.tables
 	}
+	t.groupsReached(r)
 	epochs := make(map[partitionKey]int)
 	for k := range t.oracle.leaders { //door:ordered counted
 		epochs[partitionKey{k.topic, k.partition}]++
