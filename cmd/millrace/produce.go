@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -103,7 +105,7 @@ func (o *produceOptions) clientOptions(idempotentGiven bool) ([]kgo.Opt, error) 
 	opts := []kgo.Opt{
 		kgo.DefaultProduceTopic(o.topic), kgo.ProducerBatchCompression(codec), kgo.RequiredAcks(acks),
 		kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(o.timeout),
-		kgo.ProducerBatchMaxBytes(lineBytesMax + 1<<20), kgo.BrokerMaxWriteBytes(100 << 20), kgo.UnknownTopicRetries(2),
+		kgo.BrokerMaxWriteBytes(100 << 20), kgo.UnknownTopicRetries(2),
 	}
 	if !o.idempotent || !all {
 		opts = append(opts, kgo.DisableIdempotentWrite())
@@ -191,7 +193,11 @@ func (s *session) produce(ctx context.Context, o produceOptions, values []string
 		return err
 	}
 	defer closeInput()
-	c, err := s.client(ctx, opts...)
+	largest, err := s.largestBatch(ctx, o.topic)
+	if err != nil {
+		return err
+	}
+	c, err := s.client(ctx, append(opts, kgo.ProducerBatchMaxBytes(largest))...)
 	if err != nil {
 		return err
 	}
@@ -211,6 +217,32 @@ func (s *session) produce(ctx context.Context, o produceOptions, values []string
 		return inputErr
 	}
 	return flushErr
+}
+
+// defaultBatch is how large a batch may be when the topic does not say: it may not exist yet.
+const defaultBatch = 1000000
+
+// largestBatch is how large a batch of a topic may be.
+func (s *session) largestBatch(ctx context.Context, topic string) (int32, error) {
+	c, err := s.client(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, contactTime)
+	defer cancel()
+	configs, err := kadm.NewClient(c).DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return defaultBatch, nil
+	}
+	for _, r := range configs {
+		for _, config := range r.Configs {
+			if n, err := strconv.ParseInt(config.MaybeValue(), 10, 32); err == nil && config.Key == "max.message.bytes" {
+				return int32(min(max(n, 1), lineBytesMax+1<<20)), nil
+			}
+		}
+	}
+	return defaultBatch, nil
 }
 
 // produceAll hands records to the client until the input ends, or a record fails, after which going on would only
