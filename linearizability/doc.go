@@ -4,7 +4,12 @@
 //
 // [Verify] checks a whole history: directly, one pass per question (does an offset ever hold two records, is anything
 // acknowledged not there, did a consumer jump), and then by the search below. A history is JSON lines, one [Operation]
-// each; [Write] and [Read] them. The constants name what can be found; the names are Jepsen's where it has one.
+// each; [Write] and [Read] them; docs/history.md describes the lines for those who write them in another language. The
+// constants name what can be found; the names are Jepsen's where it has one.
+//
+// Three kinds of objects have a model: the log of a partition ([Produce], [End]; [Fetch] and [Final] say what it holds), the
+// committed offset of a group for a partition, a register ([Commit], [Committed]), and a topic's name ([Create], [Delete],
+// [Describe]), which is free or has one topic with an id that is never used again.
 //
 // A search for such an order is either linear or hopeless, and the model decides. Here the state of a partition is two
 // numbers: its end offset and a hash chained over all its records. The offset that a produce returns fixes its place, so

@@ -59,7 +59,7 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 		case by == nil:
 			l.report(NeverSent, "%s has what nobody committed", op)
 		case by.Refused:
-			l.report(RefusedRead, "%s has what %s was refused", op, by)
+			l.report(AbortedRead, "%s has what %s was refused", op, by)
 		case op.Return < by.Call:
 			l.report(NeverSent, "%s was committed later, by %s", op, by)
 		}

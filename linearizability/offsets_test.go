@@ -36,7 +36,7 @@ func TestCommittedOffsets(t *testing.T) {
 		{"without an answer, seen late", []Operation{commit(2, 0, 1, 5), unknown(commit(2, 2, 3, 6)), look(1, 4, 5, 5), look(1, 6, 7, 6)}, ""},
 		{"without an answer, gone again", []Operation{commit(2, 0, 1, 5), unknown(commit(2, 2, 3, 6)), look(1, 4, 5, 6), look(1, 6, 7, 5)}, NotLinearizable},
 		{"without an answer, over a later one", []Operation{unknown(commit(2, 2, 3, 6)), commit(3, 4, 5, 7), look(1, 6, 7, 6)}, ""},
-		{"refused and seen", []Operation{refused(commit(2, 2, 3, 5)), look(1, 4, 5, 5)}, RefusedRead},
+		{"refused and seen", []Operation{refused(commit(2, 2, 3, 5)), look(1, 4, 5, 5)}, AbortedRead},
 		{"never committed", []Operation{look(1, 4, 5, 5)}, NeverSent},
 	} {
 		t.Run(c.name, func(t *testing.T) {

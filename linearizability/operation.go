@@ -30,6 +30,13 @@ const (
 	// or the others.
 	Commit    Kind = "commit"
 	Committed Kind = "committed"
+	// Create, Delete and Describe are about the topic that Log names. Records holds one hash of the topic's id: of the one
+	// that was made, or that is there; a Describe without Records says that there is no such topic. A Create that is
+	// Refused found a topic of the name, a Delete that is Refused found none; other refusals are left out. Who is asked
+	// must know: a broker whose metadata may be late is none to Describe.
+	Create   Kind = "create"
+	Delete   Kind = "delete"
+	Describe Kind = "describe"
 )
 
 // Operation is one operation of one client on one log. Times are of one clock, in any unit; operations whose intervals
@@ -96,6 +103,8 @@ func (op *Operation) String() string {
 	switch op.Kind {
 	case Commit, Committed:
 		return op.describeOffset(when)
+	case Create, Delete, Describe:
+		return fmt.Sprintf("client %d's %s of the topic (%016x) %s", op.Client, op.Kind, op.value(), when)
 	case End:
 		return fmt.Sprintf("client %d's look at the end (%d) %s", op.Client, op.Offset, when)
 	case Fetch, Final:
@@ -115,7 +124,7 @@ func (op *Operation) check() error {
 		return fmt.Errorf("%s: it ended before it began", op)
 	}
 	switch op.Kind {
-	case Produce, End, Fetch, Final, Commit, Committed:
+	case Produce, End, Fetch, Final, Commit, Committed, Create, Delete, Describe:
 		return nil
 	}
 	return fmt.Errorf("client %d, log %s: there is no kind of operation %q", op.Client, op.Log, op.Kind)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -14,26 +15,33 @@ type Options struct {
 	Compacted bool
 	// Operations bounds what is checked for linearizability of each log; 0 means 5,000.
 	Operations int
+	// Polled says that consumers have polled every log to its end, when everything was well again: what none of them has
+	// seen is unseen.
+	Polled bool
 }
 
 // The kinds of Violation. The names are Jepsen's where it has one.
 const (
-	InconsistentOffset = "inconsistent-offset" // one offset holds two records
-	Duplicate          = "duplicate"           // one record at two offsets
-	Lost               = "lost"                // what was acknowledged or read is not there any more
-	RefusedRead        = "refused-read"        // a produce failed for certain and its record was read (G1a)
-	NeverSent          = "never-sent"          // a record that nobody produced
-	Reordered          = "reordered"           // produces of one client in another order
-	NonmonotonicPoll   = "nonmonotonic-poll"   // a consumer went back, or a poll did
-	PollSkip           = "poll-skip"           // a consumer jumped over records
-	StaleEnd           = "stale-end"           // an end below what was known before it was asked for
-	StaleOffset        = "stale-offset"        // an append below what was known before it began
-	StaleCommit        = "stale-commit"        // a committed offset that was overwritten before it was asked for
-	EpochBack          = "epoch-back"          // leader epochs fall along the log, or change
-	Divergent          = "divergent"           // two replicas end in different places
-	NotLinearizable    = "not-linearizable"
-	NoAnswer           = "no-answer" // linearizability was not decided in time, which counts as a failure
-	Malformed          = "malformed" // the history contradicts itself
+	InconsistentOffsets = "inconsistent-offsets"  // one offset holds two records
+	Duplicate           = "duplicate"             // one record at two offsets
+	LostWrite           = "lost-write"            // what was acknowledged or read is not there any more
+	Unseen              = "unseen"                // what was acknowledged is there, and nobody has polled it
+	AbortedRead         = "aborted-read"          // a produce failed for certain and its record was read (G1a)
+	NeverSent           = "never-sent"            // a record that nobody produced
+	NonmonotonicSend    = "nonmonotonic-send"     // produces of one client in another order
+	IntNonmonotonicSend = "int-nonmonotonic-send" // the records of one produce in another order
+	NonmonotonicPoll    = "nonmonotonic-poll"     // a consumer went back
+	IntNonmonotonicPoll = "int-nonmonotonic-poll" // one poll goes back
+	PollSkip            = "poll-skip"             // a consumer jumped over records between two polls
+	IntPollSkip         = "int-poll-skip"         // one poll jumps over records
+	StaleEnd            = "stale-end"             // an end below what was known before it was asked for
+	StaleOffset         = "stale-offset"          // an append below what was known before it began
+	StaleCommit         = "stale-commit"          // a committed offset that was overwritten before it was asked for
+	EpochBack           = "epoch-back"            // leader epochs fall along the log, or change
+	Divergent           = "divergent"             // two replicas end in different places
+	NotLinearizable     = "not-linearizable"
+	NoAnswer            = "no-answer" // linearizability was not decided in time, which counts as a failure
+	Malformed           = "malformed" // the history contradicts itself
 )
 
 // Violation is something that a log must never do.
@@ -62,8 +70,13 @@ func Verify(history []Operation, o Options) []Violation {
 	var all []Violation
 	for _, name := range slices.Sorted(maps.Keys(logs)) {
 		l := newLog(name, o)
-		if kind := logs[name][0].Kind; kind == Commit || kind == Committed {
+		switch logs[name][0].Kind {
+		case Commit, Committed:
 			l.verifyOffsets(logs[name], o.Operations)
+			all = append(all, l.violations...)
+			continue
+		case Create, Delete, Describe:
+			l.verifyTopic(logs[name], o.Operations)
 			all = append(all, l.violations...)
 			continue
 		}
@@ -131,6 +144,7 @@ func (l *log) direct(list []*Operation) {
 	l.gather(list)
 	l.checkReads(list)
 	l.checkAcks(list)
+	l.checkSeen(list)
 	l.checkOrder(list)
 	l.checkSessions(list)
 	l.checkTime(list)
@@ -177,7 +191,7 @@ func acked(op *Operation) bool { return op.Kind == Produce && !op.Unknown && !op
 
 func (l *log) place(offset int64, r uint64, op *Operation) {
 	if have, ok := l.holds[offset]; ok && have != r {
-		l.report(InconsistentOffset, "offset %d holds %016x, and %016x according to %s", offset, have, r, op)
+		l.report(InconsistentOffsets, "offset %d holds %016x, and %016x according to %s", offset, have, r, op)
 	}
 	if have, ok := l.where[r]; ok && have != offset {
 		l.report(Duplicate, "record %016x is at %d, and at %d according to %s", r, have, offset, op)
@@ -203,7 +217,7 @@ func (l *log) checkReads(list []*Operation) {
 		last := op.Offset - 1
 		for i, r := range op.Records {
 			if at := op.at(i); at <= last || at >= op.proves() {
-				l.report(NonmonotonicPoll, "%s has offset %d after %d", op, at, last)
+				l.report(IntNonmonotonicPoll, "%s has offset %d after %d", op, at, last)
 			}
 			last = op.at(i)
 			has[last] = true
@@ -211,7 +225,7 @@ func (l *log) checkReads(list []*Operation) {
 			case sent == nil:
 				l.report(NeverSent, "%s has record %016x at %d", op, r, last)
 			case sent.Refused:
-				l.report(RefusedRead, "%s has record %016x at %d; %s was refused", op, r, last, sent)
+				l.report(AbortedRead, "%s has record %016x at %d; %s was refused", op, r, last, sent)
 			}
 		}
 		if l.options.Compacted {
@@ -221,12 +235,53 @@ func (l *log) checkReads(list []*Operation) {
 		for _, offset := range known[from:] {
 			if offset >= op.proves() {
 				if op.Kind == Final {
-					l.report(Lost, "%s ends before offset %d (record %016x)", op, offset, l.holds[offset])
+					l.report(LostWrite, "%s ends before offset %d (record %016x)", op, offset, l.holds[offset])
 				}
 				break
 			}
-			if !has[offset] {
-				l.report(Lost, "%s does not have offset %d (record %016x)", op, offset, l.holds[offset])
+			switch {
+			case has[offset]:
+			case op.Kind == Fetch && l.survives(offset):
+				l.report(IntPollSkip, "%s does not have offset %d (record %016x), which is there", op, offset, l.holds[offset])
+			default:
+				l.report(LostWrite, "%s does not have offset %d (record %016x)", op, offset, l.holds[offset])
+			}
+		}
+	}
+}
+
+// survives says that an offset is in the final log.
+func (l *log) survives(offset int64) bool {
+	return l.final != nil && slices.Contains(l.final.Records, l.holds[offset])
+}
+
+// checkSeen finds what was acknowledged and no consumer has seen, when all should have been. Without a final log, what
+// lies below something that was polled counts as lost.
+func (l *log) checkSeen(list []*Operation) {
+	if l.options.Compacted || !l.options.Polled {
+		return
+	}
+	seen, from, to := make(map[uint64]bool), int64(math.MaxInt64), int64(-1)
+	for _, op := range list {
+		if op.Kind == Fetch {
+			from, to = min(from, op.Offset), max(to, op.proves())
+			for _, r := range op.Records {
+				seen[r] = true
+			}
+		}
+	}
+	for _, op := range list {
+		if !acked(op) || op.Offset < 0 {
+			continue
+		}
+		for i, r := range op.Records {
+			at := op.Offset + int64(i)
+			switch {
+			case seen[r] || at < from:
+			case l.final == nil && at < to:
+				l.report(LostWrite, "record %016x of %s was polled by nobody, and offset %d was", r, op, to-1)
+			case l.final == nil || at >= l.final.Offset:
+				l.report(Unseen, "record %016x of %s was polled by nobody", r, op)
 			}
 		}
 	}
@@ -240,7 +295,7 @@ func (l *log) checkAcks(list []*Operation) {
 	for _, op := range list {
 		for _, r := range op.Records {
 			if _, there := l.where[r]; acked(op) && !there {
-				l.report(Lost, "record %016x of %s is not there", r, op)
+				l.report(LostWrite, "record %016x of %s is not there", r, op)
 			}
 		}
 	}
@@ -262,8 +317,13 @@ func (l *log) checkOrder(list []*Operation) {
 			if !there {
 				continue
 			}
-			if before, ok := clients[op.Client]; ok && at <= before.offset {
-				l.report(Reordered, "%s is at %d, what its client sent before (%s) at %d", op, at, before.op, before.offset)
+			before, ok := clients[op.Client]
+			switch {
+			case !ok || at > before.offset:
+			case before.op == op:
+				l.report(IntNonmonotonicSend, "%s has a record at %d behind one at %d", op, at, before.offset)
+			default:
+				l.report(NonmonotonicSend, "%s is at %d, what its client sent before (%s) at %d", op, at, before.op, before.offset)
 			}
 			clients[op.Client] = last{at, op}
 		}

@@ -62,7 +62,7 @@ func find(history []Operation, kind Kind, n, records int) *Operation {
 // TestVerifyFinds plants one fault of each kind.
 func TestVerifyFinds(t *testing.T) {
 	plants := map[string]func(h []Operation) []Operation{
-		InconsistentOffset: func(h []Operation) []Operation {
+		InconsistentOffsets: func(h []Operation) []Operation {
 			op := find(h, Fetch, 5, 4)
 			op.Records = slices.Clone(op.Records)
 			op.Records[1], op.Records[2] = op.Records[2], op.Records[1]
@@ -74,14 +74,14 @@ func TestVerifyFinds(t *testing.T) {
 			op.To++
 			return h
 		},
-		Lost: func(h []Operation) []Operation {
+		LostWrite: func(h []Operation) []Operation {
 			for n := range 2 {
 				op := find(h, Final, n, 1)
 				op.Records, op.To = op.Records[:len(op.Records)-3], op.To-3
 			}
 			return h
 		},
-		RefusedRead: func(h []Operation) []Operation {
+		AbortedRead: func(h []Operation) []Operation {
 			find(h, Produce, 50, 1).Refused = true
 			return h
 		},
@@ -92,7 +92,7 @@ func TestVerifyFinds(t *testing.T) {
 			}
 			return h
 		},
-		Reordered: func(h []Operation) []Operation {
+		NonmonotonicSend: func(h []Operation) []Operation {
 			first := find(h, Produce, 10, 1)
 			i := slices.IndexFunc(h, func(op Operation) bool {
 				return op.Client == first.Client && op.Call > first.Call && op.Kind == Produce

@@ -17,12 +17,13 @@ func (s *session) checkCommand() *cobra.Command {
 		Short: "Check the history of a cluster's clients",
 		Long: "Reads a history (one operation a line, as JSON; - reads standard input) and checks it: nothing acknowledged is\n" +
 			"lost, doubled or out of order, readers see one log, and produces and looks at the end are linearizable.\n" +
-			"`millrace sim --history FILE` and `millrace chaos --history FILE` write histories; docs/simulation.md describes\n" +
-			"them. They can come from any Kafka cluster.",
+			"`millrace sim --history FILE` and `millrace chaos --keep` write histories; docs/history.md describes them. They can\n" +
+			"come from any Kafka cluster.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.check(args[0], o) },
 	}
 	c.Flags().BoolVar(&o.Compacted, "compacted", false, "records may be gone although their offsets are within the log")
+	c.Flags().BoolVar(&o.Polled, "polled", false, "consumers have polled everything to its end: what none of them has seen is unseen")
 	c.Flags().IntVar(&o.Operations, "operations", 5000, "operations of each log that are checked for linearizability at most")
 	return c
 }
