@@ -144,7 +144,7 @@ var brokerKeys = []Key{
 	{Name: "offsets.topic.replication.factor", Kind: Short, Default: "3", Fixed: true, check: atLeast(1),
 		Doc: "The replication factor of the topic that holds committed offsets, when it is created; at most the number of brokers."},
 	{Name: "offsets.topic.segment.bytes", Kind: Int, Default: "104857600", Fixed: true, check: atLeast(1), Doc: "The segment size of the topic that holds committed offsets."},
-	{Name: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Fixed: true, check: atLeast(1),
+	{Name: "producer.id.expiration.ms", Kind: Int, Default: "86400000", check: atLeast(1),
 		Doc: "How long a partition remembers an idempotent producer that sends nothing."},
 	{Name: "queued.max.request.bytes", Kind: Long, Default: "-1", Fixed: true,
 		Doc: "The most bytes of requests in memory at once, over all connections; -1 leaves the bound to the broker."},

@@ -37,8 +37,9 @@ func (e retain) happen(r *replica) {
 
 // retainAll asks every shard.
 func (s *Set) retainAll() {
+	expiration := s.o.ProducerExpiration(s.Catalog()).Milliseconds()
 	for _, shard := range s.shards.Load().All {
-		shard.inbox.Post(retain{s.o.ProducerExpiration.Milliseconds()})
+		shard.inbox.Post(retain{expiration})
 	}
 }
 

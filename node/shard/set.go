@@ -52,8 +52,8 @@ type SetOptions struct {
 	CheckpointEvery time.Duration
 	// RetentionEvery is log.retention.check.interval.ms; 5 minutes when 0.
 	RetentionEvery time.Duration
-	// ProducerExpiration is producer.id.expiration.ms; one day when 0.
-	ProducerExpiration time.Duration
+	// ProducerExpiration resolves producer.id.expiration.ms. Nil means a day.
+	ProducerExpiration func(*catalog.Image) time.Duration
 	// FillRate bounds in bytes per second how fast this node pulls from others what it lacks; 100 MiB when 0, no bound when
 	// negative.
 	FillRate int64
@@ -106,8 +106,8 @@ func (o SetOptions) withDefaults() SetOptions {
 	if o.RetentionEvery == 0 {
 		o.RetentionEvery = 5 * time.Minute
 	}
-	if o.ProducerExpiration == 0 {
-		o.ProducerExpiration = partition.ProducerExpiration * time.Millisecond
+	if o.ProducerExpiration == nil {
+		o.ProducerExpiration = func(*catalog.Image) time.Duration { return partition.ProducerExpiration * time.Millisecond }
 	}
 	return o
 }
