@@ -4,6 +4,10 @@ import (
 	"encoding/binary"
 	"reflect"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/net/wire"
 )
@@ -78,4 +82,32 @@ func TestProducersAreRememberedAndTold(t *testing.T) {
 	if a := ask[*wire.DescribeProducersResponse](r, q, 0); a.Topics[0].Partitions[0].ErrorCode != wire.ErrInvalidTopicException {
 		t.Errorf("%+v", a.Topics)
 	}
+}
+
+// TestProducersExpire shortens producer.id.expiration.ms while the broker runs.
+func TestProducersExpire(t *testing.T) {
+	c := testConfig()
+	c.RetentionInterval = 20 * time.Millisecond
+	b, _ := startBroker(t, t.TempDir(), c)
+	cl := newClient(t, b)
+	makeTopic(t, cl, "t", 1)
+	produce(t, cl, &kgo.Record{Topic: "t", Value: []byte("v")})
+	admin := kadm.NewClient(cl)
+	known := func() int {
+		all, err := admin.DescribeProducers(testContext(t), kadm.TopicsSet{"t": {0: {}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		all.EachProducer(func(kadm.DescribedProducer) { n++ })
+		return n
+	}
+	if n := known(); n != 1 {
+		t.Fatalf("%d producers are known, want 1", n)
+	}
+	value := "1"
+	if _, err := admin.AlterBrokerConfigs(testContext(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "producer.id.expiration.ms", Value: &value}}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the producer is forgotten", func() bool { return known() == 0 })
 }
