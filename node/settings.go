@@ -27,9 +27,7 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(unknown) > 0 {
-		h.Log.Warn("properties that mean nothing here are ignored", "names", strings.Join(unknown, " "))
-	}
+	warnIgnored(h, unknown)
 	if c.NodeID == 0 {
 		c.NodeID = 1
 		for _, name := range []string{"broker.id", "node.id"} {
@@ -84,6 +82,24 @@ func (c *Config) properties(h host.Host) (config.Map, error) {
 		known["log.segment.bytes"] = strconv.FormatInt(c.SegmentBytes, 10)
 	}
 	return config.Map(known), nil
+}
+
+// warnIgnored says, once, which properties are ignored.
+func warnIgnored(h host.Host, names []string) {
+	var kafkas, others []string
+	for _, name := range names {
+		if config.ForeignKey(name) != nil {
+			kafkas = append(kafkas, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(kafkas) > 0 {
+		h.Log.Warn("configs of Kafka's that mean nothing here are ignored", "names", strings.Join(kafkas, " "))
+	}
+	if len(others) > 0 {
+		h.Log.Warn("configs that are not known are ignored", "names", strings.Join(others, " "))
+	}
 }
 
 // plaintext is the address of the first PLAINTEXT listener that a property lists, def when it is not set. A list without
@@ -150,14 +166,12 @@ func (b *Broker) setOptions() shard.SetOptions {
 			CacheBytes: c.CacheBytes, SmallestChunk: c.SmallestChunkBytes, LargestChunk: c.LargestChunkBytes,
 			IndexInterval: c.IndexInterval, OpenFiles: files.Open, OpenWriters: files.Writing,
 		},
-		Settings:        b.shardSettings,
-		CheckpointBytes: c.CheckpointBytes,
-		CheckpointEvery: c.CheckpointInterval,
-		RetentionEvery:  c.RetentionInterval,
-		ProducerExpiration: func(image *catalog.Image) time.Duration {
-			return time.Duration(b.layers(image).Int("producer.id.expiration.ms")) * time.Millisecond
-		},
-		ReserveHigh: c.ReserveHigh, ReserveLow: c.ReserveLow,
+		Settings:           b.shardSettings,
+		CheckpointBytes:    c.CheckpointBytes,
+		CheckpointEvery:    c.CheckpointInterval,
+		RetentionEvery:     c.RetentionInterval,
+		ProducerExpiration: time.Duration(static.Int("producer.id.expiration.ms")) * time.Millisecond,
+		ReserveHigh:        c.ReserveHigh, ReserveLow: c.ReserveLow,
 		FillRate: c.FillRate, ScrubEvery: c.ScrubInterval, ScrubRate: c.ScrubRate,
 		PeerListen: c.PeerListen, Secret: c.Secret, PeerTransport: c.PeerTransport, Cancel: c.Cancel,
 		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,

@@ -41,6 +41,8 @@ var rooms = map[string][]string{
 	"chaos...": {"linearizability"},
 
 	"cmd/millrace":     {"node...", "net...", "partition...", "wal", "sim...", "linearizability", "chaos...", "cmd/internal..."},
+	"cmd/oracle":       {"net/wire", "partition/batch", "cmd/internal..."},
+	"cmd/configpage":   {"node/config"},
 	"cmd/internal/...": {"cmd/internal..."},
 	"cmd/...":          {"cmd/internal..."},
 }

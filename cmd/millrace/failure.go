@@ -134,6 +134,9 @@ func explainCode(err error, code *kerr.Error) *failure {
 		f.exit = exitExists
 		f.message = "topic" + topic + " exists already"
 		f.hint = "see `millrace topic describe" + topic + "`; --if-not-exists makes this no error"
+	case errors.Is(code, kerr.InvalidConfig) && on.detail != "":
+		f.message = "topic" + topic + ": " + on.detail
+		f.hint = configResource{configKind: configKinds[0]}.nearest(on.detail)
 	case errors.Is(code, kerr.InvalidTopicException):
 		f.message = "topic" + topic + ": not a valid name"
 		f.hint = "a name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is neither . nor .."
@@ -150,7 +153,7 @@ func explainCode(err error, code *kerr.Error) *failure {
 			f.message = "topic" + topic + ": " + f.message
 		}
 	}
-	if on.detail != "" && f.hint == "" {
+	if on.detail != "" && f.hint == "" && !strings.Contains(f.message, on.detail) {
 		f.hint = on.detail
 	}
 	return f

@@ -53,7 +53,9 @@ func (s *session) rootCommand() *cobra.Command {
 	}
 	family(root)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{unknownFlag(c.Flags(), err), c.CommandPath()}
+	})
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of lines for people")
 
 	// One line per command; each has a file of its own.
@@ -62,6 +64,7 @@ func (s *session) rootCommand() *cobra.Command {
 		s.topicCommand(),
 		s.groupCommand(),
 		s.clusterCommand(),
+		s.configCommand(),
 		s.produceCommand(),
 		s.consumeCommand(),
 		s.simCommand(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -17,6 +18,11 @@ import (
 type startOptions struct {
 	data, listen, advertise, http, config, logLevel string
 	httpGiven, pprof                                bool
+	// listenGiven and dataGiven say that the properties have no say about those. Overrides are configs as NAME=VALUE,
+	// variables those from the environment.
+	listenGiven, dataGiven bool
+	overrides              []string
+	variables              map[string]string
 	// Of a cluster:
 	nodeID, nodes                int
 	peers                        []string
@@ -35,14 +41,20 @@ func (s *session) startCommand() *cobra.Command {
 			"Three or five brokers make a cluster when each is started with its own --node-id and the same --peers, in any order;\n" +
 			"they then need an address of their own to tell clients, from --advertise or --listen. Whoever reaches the peers'\n" +
 			"addresses could join, so beyond one machine they need a --secret-file with the same content, or certificates.\n" +
-			"--nodes 3 runs a whole cluster in this process, to try it.",
+			"--nodes 3 runs a whole cluster in this process, to try it.\n\n" +
+			"Broker configs have Kafka's names. They come, the first one wins, from --override NAME=VALUE, from the environment\n" +
+			"(MILLRACE_LOG_RETENTION_MS is log.retention.ms; MILLRACE_LISTEN is --listen), and from the properties file of --config.",
 		Example: "  millrace start\n" +
 			"  millrace start --nodes 3\n" +
 			"  millrace start --node-id 1 --peers 1@10.0.0.1:9192,2@10.0.0.2:9192,3@10.0.0.3:9192 \\\n" +
 			"      --listen 10.0.0.1:9092 --secret-file secret --data /var/lib/millrace",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o.httpGiven = c.Flags().Changed("http")
+			var err error
+			if o.variables, err = environment(c.Flags(), os.Environ()); err != nil {
+				return usageError{err, "millrace start"}
+			}
+			o.httpGiven, o.listenGiven, o.dataGiven = c.Flags().Changed("http"), c.Flags().Changed("listen"), c.Flags().Changed("data")
 			if !c.Flags().Changed("node-id") {
 				o.nodeID = -1
 			}
@@ -56,6 +68,7 @@ func (s *session) startCommand() *cobra.Command {
 	f.StringVar(&o.http, "http", "127.0.0.1:9644", "HOST:PORT for /metrics, /healthz and /readyz; empty for none")
 	f.BoolVar(&o.pprof, "pprof", false, "serve Go's profiles at /debug/pprof/ of the HTTP address")
 	f.StringVar(&o.config, "config", "", "properties file with broker configs under Kafka's names")
+	f.StringArrayVar(&o.overrides, "override", nil, "a broker config, as `NAME=VALUE`; may be repeated")
 	f.StringVar(&o.logLevel, "log-level", "warn", "least level of what is logged: debug, info, warn or error")
 	f.IntVar(&o.nodeID, "node-id", 1, "id of this broker; a data directory belongs to the id that it was made with")
 	f.StringSliceVar(&o.peers, "peers", nil, "all brokers of the cluster as `ID@HOST:PORT`, comma separated, with the addresses for each other")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,9 +36,18 @@ func (o startOptions) places() ([]place, error) {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return fail("--listen %s: %w", o.listen, err)
 	}
+	if o.nodes != 1 {
+		o.listenGiven = true // the ports of the nodes are made of it
+	}
 	properties, err := o.properties()
 	if err != nil {
 		return fail("%w", err)
+	}
+	if o.data, err = o.dataDirectory(properties); err != nil {
+		return fail("%w", err)
+	}
+	if !o.listenGiven && properties["listeners"] != "" {
+		o.listen = "" // the node finds it there
 	}
 	one := place{data: o.data, http: o.http, httpAsked: o.httpGiven, profiles: o.pprof, certificates: o.certificates}
 	one.config = node.Config{
@@ -123,20 +133,50 @@ func portAfter(addr string, n int) (string, error) {
 	return net.JoinHostPort(name, strconv.FormatUint(p, 10)), nil
 }
 
-// properties reads the properties file, if there is one.
+// properties puts broker configs together: those of the command line win over those of the environment, which win over
+// those of the properties file.
 func (o startOptions) properties() (map[string]string, error) {
-	if o.config == "" {
-		return map[string]string{}, nil
+	properties := map[string]string{}
+	if o.config != "" {
+		text, err := os.ReadFile(o.config)
+		if err != nil {
+			return nil, fmt.Errorf("--config: %w", err)
+		}
+		if properties, err = config.ParseProperties(text); err != nil {
+			return nil, fmt.Errorf("--config %s: %w", o.config, err)
+		}
 	}
-	text, err := os.ReadFile(o.config)
-	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
-	}
-	properties, err := config.ParseProperties(text)
-	if err != nil {
-		return nil, fmt.Errorf("--config %s: %w", o.config, err)
+	maps.Copy(properties, o.variables)
+	for _, override := range o.overrides {
+		name, value, ok := strings.Cut(override, "=")
+		name = strings.TrimSpace(name)
+		if !ok {
+			return nil, fmt.Errorf("--override %s: not NAME=VALUE", override)
+		}
+		if config.BrokerKey(name) == nil && config.ForeignKey(name) == nil {
+			if meant := config.Nearest(name, config.Names(config.BrokerKeys())); meant != "" {
+				return nil, fmt.Errorf("--override %s: there is no broker config of that name; did you mean %s?", override, meant)
+			}
+			return nil, fmt.Errorf("--override %s: there is no broker config of that name; see `millrace config names broker`", override)
+		}
+		properties[name] = value
 	}
 	return properties, nil
+}
+
+// dataDirectory is --data, or the log.dirs of the properties.
+func (o startOptions) dataDirectory(properties map[string]string) (string, error) {
+	dirs := properties["log.dirs"]
+	if dirs == "" {
+		dirs = properties["log.dir"]
+	}
+	switch {
+	case o.dataGiven || dirs == "":
+		return o.data, nil
+	case strings.Contains(dirs, ","):
+		return "", fmt.Errorf("log.dirs=%s: a node has one data directory", dirs)
+	}
+	return strings.TrimSpace(dirs), nil
 }
 
 // leastSecret is how short a secret may be: what a person can guess is none.

@@ -112,9 +112,63 @@ func TestProperties(t *testing.T) {
 	if _, _, err = CheckProperties(map[string]string{"log.segment.bytes": "5"}); err == nil {
 		t.Error("a value out of bounds passed")
 	}
+	if _, _, err = CheckProperties(map[string]string{"log.retention.mss": "5"}); err == nil || !strings.Contains(err.Error(), "did you mean log.retention.ms?") {
+		t.Errorf("a typing error: %v", err)
+	}
 }
 
 func FuzzParseProperties(f *testing.F) {
 	f.Add([]byte("a=b\\\nc\\u12"))
 	f.Fuzz(func(t *testing.T, text []byte) { ParseProperties(text) })
+}
+
+func TestNearest(t *testing.T) {
+	for unknown, want := range map[string]string{
+		"retention.mss": "retention.ms", "retention.milliseconds": "retention.ms", "clenup.policy": "cleanup.policy",
+		"max.mesage.bytes": "max.message.bytes", "zookeeper": "", "min.isr": "min.insync.replicas",
+	} {
+		if got := Nearest(unknown, Names(TopicKeys())); got != want {
+			t.Errorf("nearest to %s: %q, want %q", unknown, got, want)
+		}
+	}
+}
+
+// TestForeignKeys: what is known here is not Kafka's alone, and the table is sorted.
+func TestForeignKeys(t *testing.T) {
+	if !slices.IsSortedFunc(foreignKeys, func(a, b Key) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Error("the table is not sorted by name")
+	}
+	if ForeignKey("num.network.threads") == nil || ForeignKey("log.retention.ms") != nil || ForeignKey("no.such.config") != nil {
+		t.Error("which configs are Kafka's alone is wrong")
+	}
+}
+
+// TestFamiliesAsKafka lists where a config has a value as Kafka 4.3.1 does.
+func TestFamiliesAsKafka(t *testing.T) {
+	describe := func(l Layers, name string) string {
+		var parts []string
+		for _, s := range l.DescribeBroker([]string{name}, false)[0].Settings {
+			parts = append(parts, s.Name+"="+s.Value+" "+s.Source.String())
+		}
+		return strings.Join(parts, ", ")
+	}
+	for _, c := range []struct {
+		l          Layers
+		name, want string
+	}{
+		{Layers{}, "log.retention.ms", ""},
+		{Layers{Cluster: Map{"log.retention.ms": "5"}}, "log.retention.ms", "log.retention.ms=5 DYNAMIC_DEFAULT_BROKER_CONFIG, log.retention.hours=168 DEFAULT_CONFIG"},
+		{Layers{Cluster: Map{"log.retention.ms": "5"}}, "log.retention.hours", "log.retention.hours=168 DEFAULT_CONFIG"},
+		{Layers{}, "log.flush.interval.ms", ""},
+		{Layers{Static: Map{"node.id": "1"}}, "node.id", "node.id=1 STATIC_BROKER_CONFIG"},
+	} {
+		if got := describe(c.l, c.name); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	other := Layers{Broker: Map{"a.plugins.config": "secret"}, Cluster: Map{"background.threads": "3"}}
+	list := other.DescribeBroker([]string{"a.plugins.config", "background.threads"}, false)
+	if len(list) != 2 || !list[0].Key.Sensitive() || list[1].Key.Kind != Int || *list[1].Value != "3" || list[1].Source != ClusterSource {
+		t.Errorf("configs that mean nothing here: %+v", list)
+	}
 }

@@ -13,5 +13,11 @@
 //
 // # What has an effect
 //
-// A config that is accepted but changes nothing here says so in its documentation.
+// A config that is accepted but changes nothing here says so in its documentation. Kafka's broker configs that mean nothing
+// here are known by name only ([ForeignKey]): they are ignored when a broker starts, and kept and told when they are set at
+// runtime. Topic configs that are not known are refused.
+//
+// docs/configuration.md is made from the tables.
 package config
+
+//go:generate go run millrace/cmd/configpage -o ../../docs/configuration.md

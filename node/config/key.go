@@ -49,6 +49,15 @@ type Key struct {
 	check check
 }
 
+// BrokerNames lists the broker configs to which a topic's or group's config falls back, the finest first.
+func (k *Key) BrokerNames() []string {
+	var names []string
+	for _, f := range k.Brokers {
+		names = append(names, f.name)
+	}
+	return names
+}
+
 // fallback is a broker config behind a topic config, and the factor between their units.
 type fallback struct {
 	name   string

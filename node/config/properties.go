@@ -97,12 +97,18 @@ func unescape(s string) (string, error) {
 }
 
 // CheckProperties returns what a properties file sets, in canonical form, and the names in it that mean nothing here,
-// sorted. A known name with a value that cannot be is an error.
+// sorted: Kafka's (see ForeignKey), or nobody's, which may be a plugin's. A known name with a value that cannot be is an
+// error, and so is a name that is a typing error away from a known one.
 func CheckProperties(values map[string]string) (known map[string]string, unknown []string, err error) {
 	known = make(map[string]string)
 	for _, name := range sortedNames(values) {
 		k := BrokerKey(name)
 		if k == nil {
+			if ForeignKey(name) == nil {
+				if meant := mistyped(name, brokerKeys); meant != "" {
+					return nil, nil, fmt.Errorf("there is no config %s; did you mean %s?", name, meant)
+				}
+			}
 			unknown = append(unknown, name)
 			continue
 		}
