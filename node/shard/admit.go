@@ -33,8 +33,9 @@ type admitted struct {
 	next int64
 	tail partition.Tail
 	undo partition.Undo
-	// sequenced says that undo is to be used.
+	// sequenced says that undo is to be used, and sequence what it undoes.
 	sequenced bool
+	sequence  partition.Sequence
 }
 
 func (r *replica) beginAdmission() {
@@ -62,6 +63,7 @@ func (r *replica) undo() {
 		u.p.lead.next, u.p.lead.tail = u.next, u.tail
 		if u.sequenced {
 			u.p.lead.producers.Undo(u.undo)
+			r.turnAway(u.p.id, u.sequence.ProducerID, u.sequence.Epoch, u.sequence.First)
 		}
 	}
 	clear(a.admitted)
@@ -71,6 +73,7 @@ func (r *replica) undo() {
 // admit puts a request into an entry, or answers it.
 func (r *replica) admit(q *request, p *proposal) {
 	if refusal, refused := r.refuse(q); refused {
+		r.turnAwayRequest(q)
 		q.answer(refusal)
 		return
 	}
@@ -147,7 +150,7 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		if lead.producers == nil {
 			lead.producers = p.log.Producers().Fork()
 		}
-		if q.next && !lead.producers.Knows(b.ProducerID, b.ProducerEpoch) {
+		if (r.followsTurnedAway(q) || q.next) && !lead.producers.Knows(b.ProducerID, b.ProducerEpoch) {
 			q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: "an earlier batch of this producer was refused and has not come again"})
 			return
 		}
@@ -171,7 +174,7 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 	lead.tail.Add(base, incoming, roll, wall)
 	lead.next = incoming.LastOffset + 1
 	if b.Idempotent() {
-		undo.undo, undo.sequenced = lead.producers.Update(sequence, base, b.MaxTimestamp, wall), true
+		undo.undo, undo.sequenced, undo.sequence = lead.producers.Update(sequence, base, b.MaxTimestamp, wall), true, sequence
 	}
 	r.admission.admitted = append(r.admission.admitted, undo)
 	epoch := leaderEpoch(p.base, r.term)

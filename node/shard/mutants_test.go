@@ -17,6 +17,8 @@ func TestMutantsAreFound(t *testing.T) {
 		switch {
 		case strings.HasPrefix(m.Name, "replica-"):
 			run = func(seed uint64) error { return runGroup(seed, nil) }
+		case m.Name == "shard-takes-after-refused":
+			run = func(uint64) error { return followRefused(t) }
 		case !strings.HasPrefix(m.Name, "shard-"):
 			continue
 		}

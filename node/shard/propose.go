@@ -71,6 +71,7 @@ func (r *replica) propose() bool {
 	}
 	if !r.serving {
 		for _, q := range r.backlog {
+			r.turnAwayRequest(q)
 			q.answer(Result{Error: wire.ErrNotLeaderOrFollower})
 		}
 		clear(r.backlog)

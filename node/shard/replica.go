@@ -97,7 +97,8 @@ type replica struct {
 	touched   []*held // by the entries being applied
 	directory directory
 	moved     bool // the directory changed and is to be published
-	holes     int  // in order
+	turned    turnedAway
+	holes     int // in order
 	dead      bool
 	stopped   bool
 	admission admission
@@ -231,6 +232,7 @@ func (r *replica) turn() {
 // refuseAll answers who waits for what was never proposed.
 func (r *replica) refuseAll(reason string) {
 	for _, q := range r.backlog {
+		r.turnAwayRequest(q)
 		q.answer(Result{Error: wire.ErrNotLeaderOrFollower, Message: reason})
 	}
 	r.backlog = nil
