@@ -36,6 +36,7 @@ func (b *Broker) describeLogDirs(c *call, q *wire.DescribeLogDirsRequest) wire.M
 		}
 	}
 	a.Results = append(a.Results, r)
+	a.MillraceExplained = b.explain(q)
 	return a
 }
 

@@ -70,7 +70,10 @@ func (v *View) Dirt(c CompactionConfig, wall int64) Dirt {
 	from := v.Cleaned()
 	d := Dirt{From: from, To: from}
 	switch {
-	case v.Dropped || v.Compacting:
+	case v.Dropped:
+		return d
+	case v.Compacting:
+		d.Held = "it was compacted, and the new files take their place at the next checkpoint"
 		return d
 	case !v.Whole:
 		d.Held = "records are missing here and are being filled in"

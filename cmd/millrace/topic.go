@@ -18,10 +18,10 @@ import (
 func (s *session) topicCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "topic",
-		Short: "Create, list, describe and delete topics",
+		Short: "Create, list, describe, explain and delete topics",
 	}
 	family(c)
-	for _, sub := range []*cobra.Command{s.topicCreateCommand(), s.topicListCommand(), s.topicDescribeCommand(), s.topicDeleteCommand()} {
+	for _, sub := range []*cobra.Command{s.topicCreateCommand(), s.topicListCommand(), s.topicDescribeCommand(), s.topicDeleteCommand(), s.topicExplainCommand()} {
 		s.clientFlags(sub)
 		sub.Flags().DurationVar(&s.timeout, "timeout", 30*time.Second, "how long to wait for the broker's answer")
 		c.AddCommand(sub)

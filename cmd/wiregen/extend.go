@@ -10,6 +10,8 @@ var extensions = []struct {
 }{
 	{"DescribeGroupsRequest", "", schemaField{Name: "MillraceTell", Type: "bool", Default: []byte("false")}},
 	{"DescribeGroupsResponse", "DescribedGroup", schemaField{Name: "MillraceTold", Type: "bytes"}},
+	{"DescribeLogDirsRequest", "", schemaField{Name: "MillraceExplain", Type: "bytes"}},
+	{"DescribeLogDirsResponse", "", schemaField{Name: "MillraceExplained", Type: "bytes"}},
 }
 
 const extensionTag = 19794 // "MR"

@@ -4,7 +4,8 @@ package wire
 
 // DescribeLogDirsRequest is version 1-5 of the DescribeLogDirs request.
 type DescribeLogDirsRequest struct {
-	Topics []DescribeLogDirsRequestDescribableLogDirTopic // nullable
+	Topics          []DescribeLogDirsRequestDescribableLogDirTopic // nullable
+	MillraceExplain []byte                                         // versions 2+, tag 19794
 }
 
 // NewDescribeLogDirsRequest returns one with the schema's defaults.
@@ -28,7 +29,15 @@ func (m *DescribeLogDirsRequest) Decode(r *Reader, version int16) {
 	m.SetDefaults()
 	m.Topics = decodeArray[DescribeLogDirsRequestDescribableLogDirTopic](r, version, 3, true)
 	if version >= 2 {
-		r.skipTagged()
+		for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+			switch tag, outer := r.beginTagged(); {
+			case tag == 19794:
+				m.MillraceExplain = r.Bytes(false)
+				r.endTagged(outer)
+			default:
+				r.skipToEnd(outer)
+			}
+		}
 	}
 }
 
@@ -37,7 +46,16 @@ func (m *DescribeLogDirsRequest) Encode(w *Writer, version int16) {
 	w.flexible = version >= 2
 	encodeArray(w, version, m.Topics, true)
 	if version >= 2 {
-		w.noTagged()
+		n := 0
+		if len(m.MillraceExplain) > 0 {
+			n++
+		}
+		w.taggedCount(n)
+		if len(m.MillraceExplain) > 0 {
+			at := w.beginTagged(19794)
+			w.Bytes(m.MillraceExplain, false)
+			w.endTagged(at)
+		}
 	}
 }
 
@@ -76,9 +94,10 @@ func (m *DescribeLogDirsRequestDescribableLogDirTopic) encode(w *Writer, version
 
 // DescribeLogDirsResponse is version 1-5 of the DescribeLogDirs response.
 type DescribeLogDirsResponse struct {
-	ThrottleTimeMs int32
-	ErrorCode      ErrorCode // versions 3+
-	Results        []DescribeLogDirsResponseResult
+	ThrottleTimeMs    int32
+	ErrorCode         ErrorCode // versions 3+
+	Results           []DescribeLogDirsResponseResult
+	MillraceExplained []byte // versions 2+, tag 19794
 }
 
 // NewDescribeLogDirsResponse returns one with the schema's defaults.
@@ -106,7 +125,15 @@ func (m *DescribeLogDirsResponse) Decode(r *Reader, version int16) {
 	}
 	m.Results = decodeArray[DescribeLogDirsResponseResult](r, version, 5, false)
 	if version >= 2 {
-		r.skipTagged()
+		for n := r.taggedCount(); n > 0 && r.err == nil; n-- {
+			switch tag, outer := r.beginTagged(); {
+			case tag == 19794:
+				m.MillraceExplained = r.Bytes(false)
+				r.endTagged(outer)
+			default:
+				r.skipToEnd(outer)
+			}
+		}
 	}
 }
 
@@ -119,7 +146,16 @@ func (m *DescribeLogDirsResponse) Encode(w *Writer, version int16) {
 	}
 	encodeArray(w, version, m.Results, false)
 	if version >= 2 {
-		w.noTagged()
+		n := 0
+		if len(m.MillraceExplained) > 0 {
+			n++
+		}
+		w.taggedCount(n)
+		if len(m.MillraceExplained) > 0 {
+			at := w.beginTagged(19794)
+			w.Bytes(m.MillraceExplained, false)
+			w.endTagged(at)
+		}
 	}
 }
 
