@@ -60,7 +60,7 @@ func drawGroups(d *sim.Draws, p *Plan) {
 	static := d.Chance(0.4)
 	for i := range count {
 		m := &MemberPlan{Group: group, Protocol: kind, Topics: names, Session: session, Rebalance: rebalance,
-			Restless: float64(d.Skewed(5, 80)) / 1000}
+			Restless: float64(d.Between(10, 200)) / 1000}
 		switch kind {
 		case groupEager:
 			m.Assignor = sim.Pick(d, "range", "roundrobin")
@@ -80,7 +80,7 @@ func drawGroups(d *sim.Draws, p *Plan) {
 				m.Instance = "i0" // two want to be the same
 			}
 		}
-		p.Actors = append(p.Actors, ActorPlan{Kind: kindMember, Pause: time.Duration(d.Skewed(5_000, 100_000)) * time.Microsecond,
+		p.Actors = append(p.Actors, ActorPlan{Kind: kindMember, Pause: time.Duration(d.Skewed(3_000, 60_000)) * time.Microsecond,
 			OldVersion: d.Chance(0.3), First: int(d.Below(int64(p.Nodes))), Epochs: d.Chance(0.5), Sessions: d.Chance(0.5), Member: m})
 	}
 	if d.Chance(0.6) {
