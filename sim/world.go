@@ -315,6 +315,9 @@ func Stacks() string {
 	return string(buf[:runtime.Stack(buf, true)])
 }
 
+// Reach counts a state that the harness has seen.
+func (w *World) Reach(state string) { w.reached[state]++ }
+
 // Struck counts a fault of the harness.
 func (w *World) Struck(kind string) { w.fault(kind) }
 

@@ -29,6 +29,7 @@ type simFlags struct {
 	starts    int
 	limit     int
 	nodes     int
+	beyond    bool
 	printPlan bool
 	plan      string
 	plans     string
@@ -65,6 +66,7 @@ func (s *session) simCommand() *cobra.Command {
 	fl.IntVar(&f.jobs, "jobs", 2, "processes at work for --seeds and --mutants")
 	fl.BoolVar(&f.twice, "twice", false, "run each seed in two processes that differ in GOGC and GOMAXPROCS, and compare the hashes")
 	fl.IntVar(&f.nodes, "nodes", 0, "brokers of a cluster, 1, 3 or 5; 0 lets the seed say")
+	fl.BoolVar(&f.beyond, "beyond", false, "lose more in the end than can be repaired: nothing may be said then that is wrong")
 	fl.BoolVar(&f.printPlan, "print-plan", false, "print the plan of --seed instead of running it")
 	fl.StringVar(&f.plan, "plan", "", "run the plan in a file instead of one that is drawn from a seed")
 	fl.StringVar(&f.plans, "plans", filepath.Join("build", "plans"), "where the plans of failures are written")
@@ -101,7 +103,7 @@ func (s *session) sim(c *cobra.Command, f *simFlags) error {
 	}
 	switch {
 	case f.worker:
-		return simWorker(s.in, s.out, f.nodes)
+		return simWorker(s.in, s.out, f.nodes, f.beyond)
 	case f.tell:
 		return simTell(s.in, s.out)
 	case f.mutants:
@@ -156,7 +158,7 @@ func enableMutant(name string) error {
 // choose is the plan in the file, or that of the seed.
 func (f *simFlags) choose() (*trial.Plan, error) {
 	if f.plan == "" {
-		return trial.DrawNodes(f.seed, f.nodes), nil
+		return f.draw(f.seed), nil
 	}
 	text, err := os.ReadFile(f.plan)
 	if err != nil {

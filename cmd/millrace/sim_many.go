@@ -105,7 +105,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 		if failed[r.Seed] == "" {
 			failed[r.Seed] = what
 			s.note("seed %d FAILED: %s", r.Seed, what)
-			s.keepPlan(f, trial.DrawNodes(r.Seed, f.nodes), "")
+			s.keepPlan(f, f.draw(r.Seed), "")
 		}
 	}
 	took := func(r simReport) {
@@ -131,7 +131,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	}
 	var kinds []workerKind
 	for _, env := range environments {
-		kinds = append(kinds, workerKind{f.mutant, f.nodes, env})
+		kinds = append(kinds, workerKind{f.mutant, f.nodes, env, f.beyond})
 	}
 	if err := (pool{ctx, f.jobs}).each(kinds, counter(from, to, len(kinds)), took); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	}
 	seeds := int(to - from + 1)
 	for _, seed := range slices.Sorted(maps.Keys(failed)) {
-		s.note("failed: millrace sim --seed %d%s", seed, nodesFlag(f.nodes))
+		s.note("failed: millrace sim --seed %d%s", seed, f.worldFlags())
 	}
 	if s.json {
 		if err := s.printJSON(map[string]any{"passed": seeds - len(failed), "failed": len(failed), "failures": failed, "fired": times(total.fired),
@@ -159,9 +159,22 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	return nil
 }
 
-func nodesFlag(nodes int) string {
-	if nodes == 0 {
-		return ""
+// worldFlags are the flags that choose what a seed's plan is.
+func (f *simFlags) worldFlags() string {
+	flags := ""
+	if f.nodes != 0 {
+		flags = fmt.Sprintf(" --nodes %d", f.nodes)
 	}
-	return fmt.Sprintf(" --nodes %d", nodes)
+	if f.beyond {
+		flags += " --beyond"
+	}
+	return flags
+}
+
+// draw makes the plan of a seed.
+func (f *simFlags) draw(seed uint64) *trial.Plan {
+	if f.beyond {
+		return trial.DrawBeyond(seed, f.nodes)
+	}
+	return trial.DrawNodes(seed, f.nodes)
 }

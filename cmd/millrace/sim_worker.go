@@ -52,12 +52,12 @@ func report(r trial.Result) simReport {
 }
 
 // simWorker runs the seeds and plans that it reads, one a line and one world after the other.
-func simWorker(in io.Reader, out io.Writer, nodes int) error {
+func simWorker(in io.Reader, out io.Writer, nodes int, beyond bool) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
 	w := json.NewEncoder(out)
 	for lines.Scan() {
-		p, err := workerPlan(lines.Bytes(), nodes)
+		p, err := workerPlan(lines.Bytes(), nodes, beyond)
 		if err != nil {
 			return err
 		}
@@ -72,13 +72,16 @@ func simWorker(in io.Reader, out io.Writer, nodes int) error {
 }
 
 // workerPlan is the plan that a line names by its seed, or holds.
-func workerPlan(line []byte, nodes int) (*trial.Plan, error) {
+func workerPlan(line []byte, nodes int, beyond bool) (*trial.Plan, error) {
 	if bytes.HasPrefix(line, []byte("{")) {
 		return trial.ReadPlan(line)
 	}
 	seed, err := strconv.ParseUint(string(line), 10, 64)
 	if err != nil {
 		return nil, err
+	}
+	if beyond {
+		return trial.DrawBeyond(seed, nodes), nil
 	}
 	return trial.DrawNodes(seed, nodes), nil
 }
@@ -117,6 +120,7 @@ type workerKind struct {
 	mutant string
 	nodes  int
 	env    []string
+	beyond bool
 }
 
 // worker is a process that runs seeds.
@@ -134,6 +138,9 @@ func startWorker(ctx context.Context, kind workerKind) (*worker, error) {
 		return nil, err
 	}
 	args := []string{"sim", "--worker", "--nodes", strconv.Itoa(kind.nodes)}
+	if kind.beyond {
+		args = append(args, "--beyond")
+	}
 	if kind.mutant != "" {
 		args = append(args, "--mutant", kind.mutant)
 	}

@@ -79,7 +79,7 @@ func (b *broker) end(err error) {
 	switch {
 	case b.lost != "":
 		b.refused = err // a node without its disk may only refuse
-	case b.node.Damaged() > 0 && t.damagesLog():
+	case b.node.Damaged() > 0 && (t.damagesLog() || t.lost):
 		b.lost = fmt.Sprintf("its log is damaged: %v", err)
 	case !b.node.Faulty():
 		t.failf("%s, start %d: %w", b.node.Name(), b.node.Boots(), err)

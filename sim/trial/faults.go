@@ -339,5 +339,8 @@ func (t *trial) damagesLog() bool {
 
 // rots says that the plan damages what is read, so that a client's checksum may be what finds it.
 func (t *trial) rots() bool {
+	if b := t.plan.Beyond; b != nil && b.Kind == beyondRot {
+		return true
+	}
 	return slices.ContainsFunc(t.plan.Faults, func(f FaultPlan) bool { return f.Files == "segments" })
 }

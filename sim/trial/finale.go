@@ -22,6 +22,9 @@ func (t *trial) finale() {
 	if !t.readEverything("at the end") {
 		return
 	}
+	if len(t.brokers) > 1 && !t.awaitCopies() {
+		return
+	}
 	list := t.whole()
 	for i := range list {
 		j := i + int(d.Below(int64(len(list)-i)))

@@ -18,13 +18,15 @@ type Plan struct {
 	Target int // acknowledged records at which the load may end
 	World  WorldPlan
 	Broker BrokerPlan
+	// Beyond, if not nil, is what is lost in the end, more than can be repaired; see beyond.go.
+	Beyond *BeyondPlan `json:",omitempty"`
 	// Other, if not nil, are the options of every other start of each broker.
-	Other   *BrokerPlan `json:",omitempty"`
-	Topics  []TopicPlan
-	Actors  []ActorPlan
+	Other  *BrokerPlan `json:",omitempty"`
+	Topics []TopicPlan
+	Actors []ActorPlan
 	// Compacted are topics that are compacted; see compacted.go.
 	Compacted []CompactedPlan `json:",omitempty"`
-	Crashes []CrashPlan
+	Crashes   []CrashPlan
 	// Faults come beside the crashes; see faults.go.
 	Faults []FaultPlan `json:",omitempty"`
 	// Reseed, if not nil, lets everything that the world draws from a time on be drawn anew.
@@ -128,6 +130,11 @@ func ReadPlan(b []byte) (*Plan, error) {
 	for _, c := range p.Crashes {
 		if c.Node < theLeader || c.Node == 0 || c.Node > p.Nodes {
 			return nil, fmt.Errorf("read plan: a crash of node %d of %d", c.Node, p.Nodes)
+		}
+	}
+	if p.Beyond != nil {
+		if err := p.Beyond.check(p.Nodes); err != nil {
+			return nil, fmt.Errorf("read plan: %w", err)
 		}
 	}
 	for _, f := range p.Faults {

@@ -263,7 +263,7 @@ func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make
 	switch d.Below(11) {
 	case 10:
 		add(1, 2, func() FaultPlan {
-			return FaultPlan{Kind: faultMisdirect, From: victim, Rate: float64(d.Skewed(1, 100)) / 1000, Files: "segments"}
+			return FaultPlan{Kind: faultMisdirect, From: victim, Rate: float64(d.Skewed(5, 300)) / 1000, Files: "segments"}
 		})
 	case 0:
 		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultWipe, From: victim} })
@@ -281,7 +281,7 @@ func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make
 		})
 	case 5:
 		add(1, 2, func() FaultPlan {
-			return FaultPlan{Kind: faultRotOnRead, From: victim, Rate: float64(d.Skewed(1, 100)) / 1000, Files: "segments"}
+			return FaultPlan{Kind: faultRotOnRead, From: victim, Rate: float64(d.Skewed(5, 300)) / 1000, Files: "segments"}
 		})
 	}
 }

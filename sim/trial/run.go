@@ -71,24 +71,25 @@ type trial struct {
 	host    host.Host // of the clients' node
 	clients *sim.Node
 
-	stop     bool // the load shall end
-	working  int  // actors that have not ended
-	members  int  // those of them that are members of groups
-	groups   []*groupState
+	stop      bool // the load shall end
+	working   int  // actors that have not ended
+	members   int  // those of them that are members of groups
+	groups    []*groupState
 	compacted []*compactedTopic
 	tables    int             // that readers made of compacted topics
-	acked    []*client.Batch // of idempotent producers, for the zombie
-	changed  host.Waiter
-	topics   []*topicState
-	gone     map[string]bool      // topics that must not be there
-	haunted  map[string]bool      // topics that requests without an answer may still make or delete
-	last     map[string]wire.UUID // the ids that topics of a name had last
-	sequence uint64               // numbers producers
-	restarts int                  // starts after the process had ended by itself
-	crashes  int                  // of the plan
-	faulting int                  // faults that have not ended
-	cuts     map[string]int       // how many faults cut a link
-	healed   bool                 // nothing breaks any more, and long enough
+	acked     []*client.Batch // of idempotent producers, for the zombie
+	changed   host.Waiter
+	topics    []*topicState
+	gone      map[string]bool      // topics that must not be there
+	haunted   map[string]bool      // topics that requests without an answer may still make or delete
+	last      map[string]wire.UUID // the ids that topics of a name had last
+	sequence  uint64               // numbers producers
+	restarts  int                  // starts after the process had ended by itself
+	crashes   int                  // of the plan
+	faulting  int                  // faults that have not ended
+	cuts      map[string]int       // how many faults cut a link
+	lost      bool                 // more than can be repaired is lost
+	healed    bool                 // nothing breaks any more, and long enough
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
@@ -138,7 +139,7 @@ func Run(seed uint64, o Options) Result {
 	r.Rolls, r.Checkpoints = t.rolls(), t.checkpoints()
 	o.Tale.end(t)
 	w.Close()
-	if r.Err == nil {
+	if r.Err == nil && plan.Beyond == nil { // else nobody knows what was kept of what has no answer
 		r.Operations, r.Err = t.oracle.checkHistory(o.History)
 	}
 	if r.Err == nil {
@@ -227,6 +228,7 @@ func (t *trial) drive() {
 	t.startCompacted()
 	t.host.Tasks.Go("disturber", t.disturb)
 	t.startFaults()
+	t.photograph()
 	for i := range t.plan.Crashes {
 		if !t.crash(i) {
 			return
@@ -251,6 +253,10 @@ func (t *trial) drive() {
 		return !slices.ContainsFunc(t.brokers, func(b *broker) bool { return b.lost == "" && !b.node.Running() })
 	}
 	if !t.await("a start after the last crash", running) {
+		return
+	}
+	if t.plan.Beyond != nil {
+		t.beyond()
 		return
 	}
 	t.finale()
