@@ -33,6 +33,7 @@ var unordered = map[string]string{
 	"DeleteGroups Results":                                                  "GroupId",
 	"JoinGroup Members":                                                     "Metadata",
 	"DescribeGroups Groups":                                                 "GroupId",
+	"DescribeGroups Groups.Members":                                         "MemberId",
 	"ConsumerGroupDescribe Groups":                                          "GroupId",
 	"ConsumerGroupDescribe Groups.Members":                                  "MemberId",
 	"ConsumerGroupDescribe Groups.Members.SubscribedTopicNames":             "",
