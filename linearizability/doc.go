@@ -20,5 +20,8 @@
 // when anybody saw that; one whose records are not there never was. This is sound only if acknowledged records are known
 // to be durable, which must be checked first, by itself.
 //
+// A committed offset of a group is a register of its own: a log of [Commit] and [Committed] operations. Each commit writes
+// something unique, so that one without an answer need only be settled when somebody has seen it.
+//
 // A check that finds no answer within its time counts as a failure.
 package linearizability
