@@ -119,7 +119,8 @@ func (c *Compaction) run() error {
 	if _, err := io.ReadFull(c.log.shared.host.Secure, points[:]); err != nil {
 		return err
 	}
-	c.keys = newKeyMap(c.options.MapBytes, c.dirt.Offsets, binary.LittleEndian.Uint64(points[:]), binary.LittleEndian.Uint64(points[8:]))
+	c.keys = newKeyMap(c.options.MapBytes, c.dirt.From, c.dirt.Offsets,
+		binary.LittleEndian.Uint64(points[:]), binary.LittleEndian.Uint64(points[8:]))
 	if err := c.findAborted(); err != nil {
 		return err
 	}

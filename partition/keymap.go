@@ -7,38 +7,71 @@ import (
 	"millrace/node/host/mutant"
 )
 
-// keyMap holds the last offset of each key in a bounded piece of memory: of the key only a hash of 122 bits. The hash is
-// a polynomial over a prime field at two secret points, so that two keys, even chosen by somebody who does not know the
-// points, meet with a probability below (length/8)²/2¹²².
+// keyMap holds the last offset of each key in a bounded piece of memory: of the key only a hash of 85 bits. It begins small
+// and grows, since a map that fits into the processor's caches is several times as fast. The hash is two polynomials over a
+// prime field, at secret points, so that two keys, even chosen by somebody who does not know the points, are taken for one
+// with a probability of less than (length/7)²/2⁸⁵.
 type keyMap struct {
 	slots []keySlot
 	used  int
-	// most is how many keys are taken: the table stays a tenth empty.
-	most int
+	// full is how many keys the slots take: a tenth of them stays empty. limit is how many slots there may be.
+	full, limit int
+	// base is the least offset.
+	base int64
 	a, b uint64
 }
 
-type keySlot struct {
-	a, b uint64
-	// after is the offset + 1; 0 in a free slot.
-	after int64
-}
+// keySlot is the first polynomial of a key, and the low 24 bits of the second with the offset in 40 bits: 1 + its distance
+// from the base, 0 in a free slot.
+type keySlot struct{ a, rest uint64 }
 
 const (
-	keySlotBytes = 24
+	keySlotBytes = 16
 	fieldPrime   = 1<<61 - 1
-	// fewestSlots is a map that is always granted.
+	offsetBits   = 40
+	offsetMask   = 1<<offsetBits - 1
+	// fewestSlots is a map that is always granted, firstSlots one to begin with.
 	fewestSlots = 16
+	firstSlots  = 1 << 14
 )
 
-// newKeyMap makes a map of at most size bytes, for at most keys keys. The points come from a secret source.
-func newKeyMap(size int64, keys int64, a, b uint64) *keyMap {
-	n := min(size/keySlotBytes, keys+keys/8+1)
-	n = max(n, fewestSlots)
-	return &keyMap{slots: make([]keySlot, n), most: int(n * 9 / 10), a: a % fieldPrime, b: b % fieldPrime}
+// newKeyMap makes a map of at most size bytes (and half as much again while it grows), for at most keys keys at offsets
+// from base on. The points come from a secret source.
+func newKeyMap(size, base, keys int64, a, b uint64) *keyMap {
+	n := max(min(size/keySlotBytes, keys+keys/8+1), fewestSlots)
+	m := &keyMap{limit: int(n), base: base, a: a % fieldPrime, b: b % fieldPrime}
+	m.resize(int(min(n, firstSlots)))
+	return m
 }
 
-// hash is the polynomial with the key's length and its pieces of seven bytes as coefficients.
+// grow makes the map larger; false when it must not be.
+func (m *keyMap) grow() bool {
+	if len(m.slots) == m.limit {
+		return false
+	}
+	n := 2 * len(m.slots)
+	if 4*n > 3*m.limit {
+		n = m.limit
+	}
+	m.resize(n)
+	return true
+}
+
+// resize makes room for so many slots.
+func (m *keyMap) resize(n int) {
+	old := m.slots
+	m.slots, m.full = make([]keySlot, n), n*9/10
+	if n < m.limit { // as long as it may grow, it stays fast
+		m.full = n * 2 / 3
+	}
+	for _, s := range old {
+		if s.rest&offsetMask != 0 {
+			*m.slot(s.a, s.rest>>offsetBits) = s
+		}
+	}
+}
+
+// hash is the polynomials with the key's length and its pieces of seven bytes as coefficients.
 func (m *keyMap) hash(key []byte) (a, b uint64) {
 	a = uint64(len(key)) + 1
 	b = a
@@ -51,7 +84,7 @@ func (m *keyMap) hash(key []byte) (a, b uint64) {
 	for i, c := range key {
 		piece |= uint64(c) << (8 * i)
 	}
-	return timesPlus(a, m.a, piece), timesPlus(b, m.b, piece)
+	return timesPlus(a, m.a, piece), timesPlus(b, m.b, piece) & (1<<(64-offsetBits) - 1)
 }
 
 // timesPlus is x*y + z modulo the prime, for x and y below it and z below 2^56.
@@ -70,7 +103,7 @@ func (m *keyMap) slot(a, b uint64) *keySlot {
 	at, _ := bits.Mul64(a<<3, uint64(len(m.slots)))
 	for {
 		s := &m.slots[at]
-		if s.after == 0 || s.a == a && s.b == b {
+		if s.rest&offsetMask == 0 || s.a == a && s.rest>>offsetBits == b {
 			return s
 		}
 		if at++; at == uint64(len(m.slots)) {
@@ -79,23 +112,35 @@ func (m *keyMap) slot(a, b uint64) *keySlot {
 	}
 }
 
-// put notes that a key has a record at an offset; offsets ascend. false when there is no room for another key.
+// put notes that a key has a record at an offset; offsets ascend. false when there is no room for it.
 func (m *keyMap) put(key []byte, offset int64) bool {
+	after := uint64(offset-m.base) + 1
+	if after > offsetMask {
+		return false
+	}
 	a, b := m.hash(key)
 	s := m.slot(a, b)
-	if s.after == 0 {
-		if m.used >= m.most {
-			return false
+	switch {
+	case s.rest&offsetMask != 0:
+		if mutant.On("compaction-keeps-older") {
+			return true
 		}
+	case m.used < m.full:
 		m.used++
-		s.a, s.b = a, b
+	case m.grow():
+		s = m.slot(a, b)
+		m.used++
+	default:
+		return false
 	}
-	if mutant.On("compaction-keeps-older") && s.after != 0 {
-		return true
-	}
-	s.after = offset + 1
+	s.a, s.rest = a, b<<offsetBits|after
 	return true
 }
 
 // last is the offset of the last record of a key, -1 when it has none in the map.
-func (m *keyMap) last(key []byte) int64 { return m.slot(m.hash(key)).after - 1 }
+func (m *keyMap) last(key []byte) int64 {
+	if after := m.slot(m.hash(key)).rest & offsetMask; after != 0 {
+		return m.base + int64(after) - 1
+	}
+	return -1
+}
