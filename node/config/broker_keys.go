@@ -85,7 +85,7 @@ var brokerKeys = []Key{
 	{Name: "log.cleaner.backoff.ms", Kind: Long, Default: "15000", Fixed: true, check: atLeast(1),
 		Doc: "How often the broker looks for partitions that are due for compaction."},
 	{Name: "log.cleaner.dedupe.buffer.size", Kind: Long, Default: "134217728", Fixed: true, check: atLeast(1048576),
-		Doc: "The most memory for the keys of the partition that is being compacted, 24 bytes for each; with more keys it takes several runs."},
+		Doc: "The most memory for the keys of the partition that is being compacted, 16 bytes for each; with more keys it takes several runs."},
 	{Name: "log.cleaner.delete.retention.ms", Kind: Long, Default: "86400000", check: atLeast(0), Doc: forTopics + "delete.retention.ms."},
 	{Name: "log.cleaner.enable", Kind: Boolean, Default: "true", Fixed: true,
 		Doc: "Whether compacted topics are compacted on this broker. Without it they grow."},
