@@ -40,7 +40,7 @@ var kafkaSettings = []string{"log.retention.check.interval.ms=500", "log.initial
 func run(ctx context.Context) error {
 	what := flag.String("broker", "build/millrace", "binary of the broker, or kafka, to check the checks")
 	names := flag.String("clients", "", "clients to check, with commas between (default all)")
-	jobs := flag.Int("jobs", 3, "how many clients to check at once")
+	jobs := flag.Int("jobs", 4, "how many clients to check at once")
 	table := flag.String("table", "", "file to write the table to")
 	installOnly := flag.Bool("install", false, "only install the clients")
 	where := flag.String("places", "one,three", "where to check them: one node, three nodes")

@@ -127,6 +127,7 @@ func (s *Setting) Run(c *Suite) {
 			}
 		}
 	}
+	s.told("compacted", "write", s.fill)
 	for _, codec := range codecs {
 		s.told("records", "write "+codec, func() (string, error) { return s.write(codec) })
 		s.told("records", "read "+codec, func() (string, error) { return s.readRule(s.Reference+"-"+codec, true) })
@@ -178,12 +179,16 @@ func (s *Setting) Topic(name string, partitions int, configs map[string]string) 
 
 // Until waits for something.
 func Until(what string, there func() (bool, error)) error {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	return within(30*time.Second, what, there)
+}
+
+func within(limit time.Duration, what string, there func() (bool, error)) error {
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if ok, err := there(); ok || err != nil {
 			return err
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("not within 30 s: %s", what)
+			return fmt.Errorf("not within %v: %s", limit, what)
 		}
 	}
 }
@@ -396,34 +401,47 @@ func (s *Setting) byTime() (string, error) {
 	return "4 times found, none after the end; beginning and end", errors.Join(err, Same(0, first, "the beginning"), Same(100, end, "the end"))
 }
 
-func (s *Setting) compacted() (string, error) {
-	topic, err := s.Topic("compacted", 1, map[string]string{"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "100"})
-	if err != nil {
-		return "", err
-	}
+// filling is what compaction has to clean: each of ten keys is written many times, one last of all without a value.
+func (s *Setting) filling() []Record {
 	var all []Record
 	for i := range 200 {
-		r := Record{Topic: topic, Key: fmt.Appendf(nil, "k%d", i%10), Value: fmt.Appendf(nil, "v%d", i), Millis: time.Now().UnixMilli()}
+		r := Record{Topic: s.Prefix + "-compacted", Key: fmt.Appendf(nil, "k%d", i%10), Value: fmt.Appendf(nil, "v%d", i), Millis: time.Now().UnixMilli()}
 		if i == 199 {
 			r.Value = nil
 		}
 		all = append(all, r)
 	}
-	for i := 0; i < len(all); i += 20 {
-		if err := s.suite.Produce(Options{}, all[i:i+20]); err != nil {
+	return all
+}
+
+// fill: what is written first is looked at last.
+func (s *Setting) fill() (string, error) {
+	_, err := s.Topic("compacted", 1, map[string]string{"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "100"})
+	if err != nil {
+		return "", err
+	}
+	for all := s.filling(); len(all) > 0; all = all[20:] {
+		if err := s.suite.Produce(Options{}, all[:20]); err != nil {
 			return "", err
 		}
 	}
+	return "200 records with 10 keys", s.endSegment()
+}
+
+// endSegment writes one more record: the newest segment is never cleaned, so this closes it.
+func (s *Setting) endSegment() error {
+	time.Sleep(300 * time.Millisecond)
+	return s.suite.Produce(Options{}, []Record{{Topic: s.Prefix + "-compacted", Key: []byte("end"), Value: []byte("end"), Millis: time.Now().UnixMilli()}})
+}
+
+func (s *Setting) compacted() (string, error) {
 	var left []Record
-	err = Until("only the last value of each key is left", func() (bool, error) {
-		time.Sleep(300 * time.Millisecond)
-		// The newest segment is never cleaned: later records close it.
-		end := []Record{{Topic: topic, Key: []byte("end"), Value: []byte("end"), Millis: time.Now().UnixMilli()}}
-		if err := s.suite.Produce(Options{}, end); err != nil {
+	err := within(90*time.Second, "only the last value of each key is left", func() (bool, error) {
+		if err := s.endSegment(); err != nil {
 			return false, err
 		}
 		left = left[:0]
-		err := s.each(topic, 0, len(all)+1, func(r Record) error {
+		err := s.each(s.Prefix+"-compacted", 0, 201, func(r Record) error {
 			if r.Offset >= 200 {
 				return errEnd
 			}
@@ -438,6 +456,7 @@ func (s *Setting) compacted() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	all := s.filling()
 	for i, r := range left {
 		want := all[190+i]
 		if r.Offset != int64(190+i) || string(r.Key) != string(want.Key) || !sameBytes(r.Value, want.Value) {

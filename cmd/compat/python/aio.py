@@ -19,7 +19,7 @@ async def told(area, name, fn):
     if not h.wanted(area):
         return
     try:
-        h.say("ok", area, name, await asyncio.wait_for(fn(), 60))
+        h.say("ok", area, name, await asyncio.wait_for(fn(), 120))
     except Exception as e:  # whatever the client throws is what came of the check
         h.say("FAIL", area, name, f"{type(e).__name__}: {e}")
 
@@ -336,15 +336,27 @@ async def errors():
     return "3 refusals with Kafka's errors"
 
 
-async def compacted():
+async def fill():
+    """What is written first is looked at last."""
     t = await topic("compacted", 1, {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "100"})
     for n in range(10):
         await produce([(t, 0, b"k%d" % (i % 10), None if i == 199 else b"v%d" % i, None, []) for i in range(n * 20, n * 20 + 20)])
+    await end_segment()
+    return "200 records with 10 keys"
+
+
+async def end_segment():
+    """The newest segment is never cleaned: one more record closes it."""
+    await asyncio.sleep(0.3)
+    await produce([(f"{h.PREFIX}-compacted", 0, b"end", b"end", None, [])])
+
+
+async def compacted():
+    t = f"{h.PREFIX}-compacted"
     left = {}
 
     async def cleaned():
-        await asyncio.sleep(0.3)
-        await produce([(t, 0, b"end", b"end", None, [])])  # the newest segment is never cleaned: later records close it
+        await end_segment()
         left.clear()
         c = await assigned(t, 1)
         while True:
@@ -354,7 +366,7 @@ async def compacted():
                     return len(left) <= 10
                 left[m.offset] = (m.key, m.value)
 
-    await until("only the last value of each key is left", cleaned)
+    await until("only the last value of each key is left", cleaned, 90)
     h.same({o: (b"k%d" % (o % 10), None if o == 199 else b"v%d" % o) for o in range(190, 200)}, left, "what is left")
     return "10 of 200 records left, at their offsets, one a tombstone"
 
@@ -364,6 +376,7 @@ async def main():
     h.say("version", aiokafka.__version__)
     admin = AIOKafkaAdminClient(bootstrap_servers=h.BROKERS)
     await admin.start()
+    await told("compacted", "write", fill)
     for codec in h.CODECS:
         await told("records", "write " + codec, lambda: write_rule(codec))
         await told("records", "read " + codec, lambda: read_rule(f"{h.REFERENCE}-{codec}"))

@@ -368,14 +368,26 @@ def errors():
     return "6 refusals with Kafka's errors"
 
 
-def compacted():
+def fill():
+    """What is written first is looked at last."""
     t = topic("compacted", 1, {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "100"})
     produce([(t, 0, b"k%d" % (i % 10), None if i == 199 else b"v%d" % i, 0, None) for i in range(200)], batch_num_messages=20)
+    end_segment()
+    return "200 records with 10 keys"
+
+
+def end_segment():
+    """The newest segment is never cleaned: one more record closes it."""
+    time.sleep(0.3)
+    produce([(f"{h.PREFIX}-compacted", 0, b"end", b"end", 0, None)])
+
+
+def compacted():
+    t = f"{h.PREFIX}-compacted"
     left = {}
 
     def cleaned():
-        time.sleep(0.3)
-        produce([(t, 0, b"end", b"end", 0, None)])  # the newest segment is never cleaned: later records close it
+        end_segment()
         left.clear()
         c = assigned(t, 1)
         while True:
@@ -385,12 +397,13 @@ def compacted():
                     return len(left) <= 10
                 left[m.offset()] = (m.key(), m.value())
 
-    h.until("only the last value of each key is left", cleaned)
+    h.until("only the last value of each key is left", cleaned, 90)
     h.same({o: (b"k%d" % (o % 10), None if o == 199 else b"v%d" % o) for o in range(190, 200)}, left, "what is left")
     return "10 of 200 records left, at their offsets, one a tombstone"
 
 
 h.say("version", f"{ck.version() if isinstance(ck.version(), str) else ck.version()[0]}, librdkafka {ck.libversion()[0]}")
+h.told("compacted", "write", fill)
 for codec in h.CODECS:
     h.told("records", "write " + codec, lambda: write_rule(codec))
     h.told("records", "read " + codec, lambda: read_rule(f"{h.REFERENCE}-{codec}"))

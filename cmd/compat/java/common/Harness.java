@@ -37,6 +37,7 @@ public final class Harness {
         factor = Short.parseShort(args[3]);
         areas = new HashSet<>(Arrays.asList(args[4].split(",")));
         System.out.println("version\t" + AppInfoParser.getVersion());
+        check("compacted", "write", Records::fill);
         Records.all();
         Groups.all();
         Offsets.all();
@@ -50,6 +51,7 @@ public final class Harness {
             }
             all.invoke(null);
         }
+        check("compacted", "latest values", Records::compacted);
         System.exit(0);
     }
 
@@ -143,9 +145,13 @@ public final class Harness {
     }
 
     static void until(String what, Callable<Boolean> there) throws Exception {
-        long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+        until(what, 30, there);
+    }
+
+    static void until(String what, int seconds, Callable<Boolean> there) throws Exception {
+        long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         while (!there.call()) {
-            want(System.nanoTime() < end, "not within 30 s: " + what);
+            want(System.nanoTime() < end, "not within " + seconds + " s: " + what);
             Thread.sleep(20);
         }
     }
