@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,13 +15,33 @@ import (
 	"millrace/node"
 )
 
-// coordinator finds the broker that coordinates a group.
-func (k groupClient) coordinator(ctx context.Context, group string) (int32, error) {
-	r, ok := k.admin.FindGroupCoordinators(ctx, group)[group]
-	if !ok {
-		return -1, fmt.Errorf("looking for the coordinator: %w", kerr.CoordinatorNotAvailable)
+// coordinator finds the broker that coordinates a group. Where groups are new to a cluster it may take a moment until there
+// is one.
+func (k groupClient) coordinator(ctx context.Context, group string) (node int32, err error) {
+	err = patiently(ctx, func() error {
+		r, ok := k.admin.FindGroupCoordinators(ctx, group)[group]
+		if !ok {
+			return fmt.Errorf("looking for the coordinator: %w", kerr.CoordinatorNotAvailable)
+		}
+		node = r.NodeID
+		return r.Err
+	})
+	return node, err
+}
+
+// patiently does something again while a coordinator is just moving, as long as there is time.
+func patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, kerr.CoordinatorNotAvailable) && !errors.Is(err, kerr.CoordinatorLoadInProgress) && !errors.Is(err, kerr.NotCoordinator) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return r.NodeID, r.Err
 }
 
 // describeClassic describes a group of the classic protocol. For a group of another kind the error is GROUP_ID_NOT_FOUND,
@@ -32,7 +54,7 @@ func (k groupClient) describeClassic(ctx context.Context, name string, coordinat
 	q.Groups = []string{name}
 	q.UnknownTags.Set(node.TellTag, []byte{1}) // true
 	g := &describedGroup{Group: name, Type: "classic", Coordinator: coordinator, Members: []groupMember{}, Partitions: []groupPartition{}}
-	answer, err := k.retried(ctx, coordinator, q)
+	answer, err := k.client.Broker(int(coordinator)).RetriableRequest(ctx, q)
 	if err != nil {
 		return g, err
 	}
@@ -105,9 +127,4 @@ func partitionLists(set kadm.TopicsSet) map[string][]int32 {
 		lists[t.Topic] = t.Partitions
 	}
 	return lists
-}
-
-// retried asks one broker; a coordinator that is just moving or loading is asked again for as long as there is time.
-func (k groupClient) retried(ctx context.Context, broker int32, q kmsg.Request) (kmsg.Response, error) {
-	return k.client.Broker(int(broker)).RetriableRequest(ctx, q)
 }

@@ -225,19 +225,8 @@ func seconds(s float64) string {
 }
 
 // describe asks the group's coordinator about it, and the partitions' leaders where they end.
-func (k groupClient) describe(ctx context.Context, name string) (*describedGroup, error) {
-	coordinator, err := k.coordinator(ctx, name)
-	if err != nil {
-		return nil, onGroup{name, err}
-	}
-	g, err := k.describeClassic(ctx, name, coordinator)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		told := g.Told
-		if g, err = k.describeConsumer(ctx, name, coordinator); err == nil {
-			g.Told = told
-		}
-	}
-	if err != nil {
+func (k groupClient) describe(ctx context.Context, name string) (g *describedGroup, err error) {
+	if err = patiently(ctx, func() error { g, err = k.find(ctx, name); return err }); err != nil {
 		return nil, onGroup{name, err}
 	}
 	if err := k.addPartitions(ctx, g); err != nil {
@@ -250,6 +239,22 @@ func (k groupClient) describe(ctx context.Context, name string) (*describedGroup
 		}
 	}
 	return g, nil
+}
+
+// find describes a group of either protocol, without its partitions.
+func (k groupClient) find(ctx context.Context, name string) (*describedGroup, error) {
+	coordinator, err := k.coordinator(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	g, err := k.describeClassic(ctx, name, coordinator)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		told := g.Told
+		if g, err = k.describeConsumer(ctx, name, coordinator); err == nil {
+			g.Told = told
+		}
+	}
+	return g, err
 }
 
 // addPartitions puts in what the group has committed, where the partitions end, and who reads them.

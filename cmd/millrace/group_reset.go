@@ -90,17 +90,12 @@ func (s *session) reset(ctx context.Context, k groupClient, o *resetOptions) err
 
 // active says whether a group has members.
 func (k groupClient) active(ctx context.Context, name string) (bool, error) {
-	coordinator, err := k.coordinator(ctx, name)
-	if err != nil {
-		return false, onGroup{name, err}
-	}
-	g, err := k.describeClassic(ctx, name, coordinator)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		if g, err = k.describeConsumer(ctx, name, coordinator); errors.Is(err, kerr.GroupIDNotFound) || errors.Is(err, kerr.UnsupportedVersion) {
-			return false, nil // offsets that are committed make the group
-		}
-	}
-	if err != nil {
+	var g *describedGroup
+	err := patiently(ctx, func() (err error) { g, err = k.find(ctx, name); return err })
+	switch {
+	case errors.Is(err, kerr.GroupIDNotFound), errors.Is(err, kerr.UnsupportedVersion):
+		return false, nil // offsets that are committed make the group
+	case err != nil:
 		return false, onGroup{name, err}
 	}
 	return len(g.Members) > 0 || g.State != "Empty", nil
