@@ -67,7 +67,7 @@
 // (attributes bit 6, in place of the base timestamp) and goes when that has passed; the last batch of a producer that is
 // remembered is kept without records; records of aborted transactions go, and a marker, after a horizon of its own, when
 // nothing of its transaction is left. Unlike Kafka, a replica lets go of a tombstone only below Options.Safe: the others must
-// be compacted up to there, too, and have kept their tombstones for as long (View.Settled, and why: docs/decisions/0005).
+// be compacted up to there, too, and have kept their tombstones for as long (View.Settled, and why: docs/decisions/0006).
 //
 // What compaction has made is a sparse segment: its batches have gaps between their offsets, in front of the first and
 // behind the last. It may be vacant: a range of offsets without a file. A read in a gap is answered with what comes next. In

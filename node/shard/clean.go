@@ -187,7 +187,7 @@ func (c *cleaner) hand(shard *Shard, id partition.ID, run *partition.Compaction)
 
 // safe is the offset below which no other replica of a partition has anything that a tombstone stands for, nor owes a
 // tombstone to a reader. All of them must have been so at one moment, so they are asked twice, and nothing may have
-// happened to them in between (see docs/decisions/0005).
+// happened to them in between (see docs/decisions/0006).
 func (c *cleaner) safe(shard *Shard, id partition.ID) int64 {
 	if mutant.On("tombstone-dropped-unasked") {
 		return math.MaxInt64

@@ -81,6 +81,7 @@
 //	reconciler    makes the shards follow the catalog: starts them on every member, gives partitions their settings, has
 //	              the shards that are led from here adopt and drop partitions
 //	ticker        turns raft's clock for the shards that are not at rest
+//	cleaner       compacts partitions, one after the other (clean.go)
 //	cluster       owns what is known of the other nodes: who can be heard, who leads what
 //	sessions      heartbeats of this broker; on the catalog's leader, fencing
 //	preferred     gives leadership back to preferred leaders
@@ -134,6 +135,12 @@
 // What cannot be filled is a write-ahead log with damage in its middle: then the node does not start (see wal), since which
 // shards lost something cannot be told. A wiped disk is refused by the others. Both lose one replica of each shard of the
 // node for good until partitions can be moved; docs/operations.md says what to do.
+//
+// # Compaction
+//
+// The cleaner compacts what is due, the dirtiest partition first, on every replica for itself (see package partition). Where
+// tombstones have become old enough to go, it first asks the other members how far they are compacted (call 35), twice: all
+// must be so at one moment. Who is asked compacts soon. docs/decisions/0006 says why.
 //
 // # Formats
 //
@@ -189,6 +196,7 @@
 //	call 33, range        version u8 (1) | shard u | topic id 16 | index z | base z | generation z | position z (-1: of the batch that
 //	                      holds the offset) | offset z | bytes z; answer: status, position z, whole batches
 //	call 34, doubtful     as call 33: what came of that file was bad; answer: status
+//	call 35, settled      as call 32; answer: status, settled offset z | life of the log z
 //	                      status: version u8 (1) | 0 good, 1 the partition is not here, 2 the file has changed
 //
 // The data of a raft snapshot (MsgSnap), at most 64 MiB:
