@@ -64,6 +64,9 @@ func (b *Batch) lane() lane { return lane{b.Topic, b.Partition} }
 type ProducerOptions struct {
 	Idempotent bool
 	Acks       int16
+	// Retries lets a producer that is not idempotent send again what was refused for now, which may put a batch behind
+	// later ones. What has no answer it does not send again, since nobody could tell it from a duplicate.
+	Retries bool
 	// Delivery is the time after which a batch is given up.
 	Delivery time.Duration
 	// PerRequest is how many partitions one request carries at most; 0 means any number.

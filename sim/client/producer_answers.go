@@ -136,7 +136,7 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 		p.finish(b, Acked, nil)
 	case code == wire.ErrOutOfOrderSequenceNumber && p.o.Idempotent && p.waitsBefore(b):
 		p.requeue([]*Batch{b}, code, false) // it overtook one that is sent again
-	case code.Retriable() && p.o.Idempotent:
+	case code.Retriable() && (p.o.Idempotent || p.o.Retries && definite(code)):
 		p.requeue([]*Batch{b}, code, !definite(code))
 	default:
 		if p.o.Idempotent && !p.stale && aboutState(code) {

@@ -50,9 +50,9 @@ const delivery = 90 * time.Second
 // newProducer returns a producer whose outcomes go to the oracle.
 func (t *trial) newProducer(c *client.Client, a ActorPlan) (*client.Producer, *producerState, map[*client.Batch]*dispatch) {
 	t.sequence++
-	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent}
+	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent, retries: a.Retries}
 	under := make(map[*client.Batch]*dispatch)
-	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Delivery: delivery,
+	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Retries: a.Retries, Delivery: delivery,
 		Done: func(b *client.Batch) {
 			x := under[b]
 			delete(under, b)

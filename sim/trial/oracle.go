@@ -69,8 +69,8 @@ type producerState struct {
 	number uint32
 	count  uint32
 	acks   int16
-	// idempotent producers keep their order whatever is sent again.
-	idempotent bool
+	// idempotent producers keep their order whatever is sent again; others that send again do not.
+	idempotent, retries bool
 }
 
 // topicState is one life of a topic.

@@ -79,6 +79,7 @@ type ActorPlan struct {
 	Bytes      int64 // per record at most
 	Pause      time.Duration
 	Sticky     bool // stays with a partition for a while
+	Retries    bool `json:",omitempty"` // a producer that is not idempotent sends again what was refused for now
 	Sessions   bool
 	Back       float64       // probability of going back after a fetch, to read something again
 	Jump       float64       `json:",omitempty"` // probability of going to the end after a fetch
@@ -163,10 +164,20 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	if p.Nodes > 1 {
 		p.cluster(seed)
 	}
+	drawRetries(sim.NewDraws(seed, "plan/retries"), p)
 	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
 	drawCompacted(sim.NewDraws(seed, "plan/compacted"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
 	return p
+}
+
+// drawRetries lets some of the plain producers send again what was refused.
+func drawRetries(d *sim.Draws, p *Plan) {
+	for i := range p.Actors {
+		if a := &p.Actors[i]; a.Kind == "producer" && !a.Idempotent && a.Acks != 0 {
+			a.Retries = d.Chance(0.5)
+		}
+	}
 }
 
 // drawWorld switches most kinds of fault off, and the rest on at any strength.
