@@ -59,7 +59,8 @@ type disk struct {
 	syncs    int
 
 	faults  DiskFaults
-	stuck   int64 // no operation ends before
+	keeps   func(i int) bool // what a power cut leaves; nil: what is drawn
+	stuck   int64            // no operation ends before
 	damaged int
 }
 
@@ -170,6 +171,10 @@ func (d *disk) ended(inc *incarnation, how End) {
 // crash leaves what survives the loss of power.
 func (d *disk) crash(draws *Draws) {
 	w := d.node.world
+	if d.keeps != nil {
+		d.keep(d.keeps)
+		return
+	}
 	fate, prefix := draws.Below(4), draws.Below(int64(len(d.pending))+1)
 	for i, c := range d.pending {
 		stays := fate == 1 || fate == 2 && int64(i) < prefix || fate == 3 && draws.Chance(0.5)
