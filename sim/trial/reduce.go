@@ -181,7 +181,16 @@ func plainer(p *Plan) []*Plan {
 		}, func(p *Plan) {
 			a := &p.Actors[i]
 			a.Depth, a.Records, a.Bytes = min(a.Depth, 1), min(a.Records, 1), min(a.Bytes, 100)
+			a.Retries = false
 		})
+		if p.Actors[i].Member != nil {
+			changes = append(changes,
+				func(p *Plan) { p.Actors[i].Member.Restless = 0 },
+				func(p *Plan) { p.Actors[i].Member.Slow = 0 },
+				func(p *Plan) { p.Actors[i].Member.Instance = "" },
+				func(p *Plan) { p.Actors[i].Member.Migrates = false },
+				func(p *Plan) { p.Actors[i].Member.Assignor, p.Actors[i].Member.Pattern = "", "" })
+		}
 	}
 	for i := range p.Crashes {
 		changes = append(changes, func(p *Plan) { p.Crashes[i].AtStart = false }, func(p *Plan) { p.Crashes[i].All = false })
