@@ -214,6 +214,7 @@ func (t *trial) produceAgain(c *client.Client, b *client.Batch) {
 		t.failf("%s-%d: a batch was acknowledged at %d and, sent again, at %d", b.Topic, b.Partition, b.Offset, offset)
 	case err == nil || client.IsCode(err, wire.ErrDuplicateSequenceNumber) || client.IsCode(err, wire.ErrOutOfOrderSequenceNumber) ||
 		client.IsCode(err, wire.ErrInvalidProducerEpoch):
+	case client.IsCode(err, wire.ErrRecordListTooLarge) || client.IsCode(err, wire.ErrMessageTooLarge): // its limits are others by now
 	default:
 		t.check(b.Topic, "a repeated produce", err)
 	}
