@@ -19,6 +19,8 @@ type CompactionConfig struct {
 type Dirt struct {
 	// Clean is the size of what is compacted, Dirty of what can be now, both in bytes; Offsets of the latter.
 	Clean, Dirty, Offsets int64
+	// Waiting is the size of the next segment when it only waits for a checkpoint.
+	Waiting int64
 	// From and To are the offsets that can be compacted now.
 	From, To int64
 	// Due says that it is time: the ratio is reached, a record waits for longer than it may, or something may be removed
@@ -28,6 +30,11 @@ type Dirt struct {
 	Expired bool
 	// Held says why nothing can be compacted now; empty when something can, or there is nothing to do.
 	Held string
+}
+
+// WantsCheckpoint says that compaction would be due if a checkpoint had what is closed.
+func (d *Dirt) WantsCheckpoint(c CompactionConfig) bool {
+	return d.Waiting > 0 && float64(d.Dirty+d.Waiting)/float64(d.Clean+d.Dirty+d.Waiting) > c.MinDirtyRatio
 }
 
 // Ratio is the share of what can be compacted in all that is, by which logs are chosen.
@@ -90,7 +97,10 @@ func (v *View) Dirt(c CompactionConfig, wall int64) Dirt {
 			d.Clean += s.Bytes
 			continue
 		}
-		if d.Held = v.held(s, c, wall); d.Held != "" {
+		if d.Held = v.held(s, c, wall); d.Held == heldByCheckpoint {
+			d.Waiting = s.Bytes
+		}
+		if d.Held != "" {
 			break
 		}
 		if s.Base < from { // a part of it was compacted when the map was full
@@ -110,6 +120,8 @@ func (v *View) Dirt(c CompactionConfig, wall int64) Dirt {
 	return d
 }
 
+const heldByCheckpoint = "no checkpoint has it yet"
+
 // held says why a segment cannot be compacted yet.
 func (v *View) held(s *SegmentInfo, c CompactionConfig, wall int64) string {
 	newest := s.MaxTimestamp
@@ -120,7 +132,7 @@ func (v *View) held(s *SegmentInfo, c CompactionConfig, wall int64) string {
 	case s.End > v.LastStable:
 		return "a transaction is open"
 	case s.Generation == 0 && s.End > v.onDisk.base:
-		return "no checkpoint has it yet"
+		return heldByCheckpoint
 	case c.MinLagMs > 0 && newest > wall-c.MinLagMs:
 		return "its newest record is younger than min.compaction.lag.ms"
 	}

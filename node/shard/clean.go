@@ -41,6 +41,8 @@ type cleaner struct {
 	failed map[partition.ID]host.Instant
 	// wished are partitions on which another replica waits before it lets go of tombstones.
 	wished map[partition.ID]bool
+	// checkpoint says that a checkpoint would make something that was compacted, or can be then, count.
+	checkpoint bool
 }
 
 // prepareCleaning makes what other tasks need before the cleaner starts.
@@ -73,6 +75,7 @@ func (c *cleaner) cleanAll() {
 			delete(c.failed, id)
 		}
 	}
+	c.checkpoint = false
 	for !c.set.stopped() {
 		shard, log, ok := c.filthiest()
 		if !ok {
@@ -80,7 +83,9 @@ func (c *cleaner) cleanAll() {
 		}
 		c.clean(shard, log)
 	}
-	clear(c.wished)
+	if clear(c.wished); c.checkpoint {
+		c.set.checkpointSoon()
+	}
 }
 
 // filthiest is the partition that is due for compaction and has the largest share of what is new.
@@ -102,6 +107,7 @@ func (c *cleaner) filthiest() (best *Shard, log *partition.Log, found bool) {
 				continue
 			}
 			dirt := place.log.View().Dirt(*config, wall)
+			c.checkpoint = c.checkpoint || dirt.WantsCheckpoint(*config)
 			if (dirt.Due || c.wished[id] && dirt.Offsets > 0) && dirt.Ratio() > most {
 				best, log, most, found = shard, place.log, dirt.Ratio(), true
 			}
@@ -163,9 +169,7 @@ func (c *cleaner) count(id partition.ID, did partition.CompactStats, took time.D
 	k.Removed.Add(did.Records - did.Kept)
 	c.set.host.Log.Info("a partition was compacted", "partition", id, "from", did.From, "to", did.To, "records", did.Records,
 		"kept", did.Kept, "bytes read", did.Read, "bytes written", did.Written, "took", took.Round(time.Millisecond))
-	if did.Full {
-		c.set.checkpointSoon() // the next run goes on where this one ended
-	}
+	c.checkpoint = true
 }
 
 // hand gives a finished run to the shard.
