@@ -8,6 +8,7 @@ import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/config"
+	"millrace/node/host/mutant"
 )
 
 // alteration is one change of a config that a client asks for.
@@ -27,7 +28,7 @@ func (b *Broker) alter(c *call, kind int8, name string, full bool, changes []alt
 	if code, why := b.checkResource(image, catalog.ResourceType(kind), name); code != wire.ErrNone {
 		return code, why
 	}
-	command := catalog.SetConfigs{Type: catalog.ResourceType(kind), Name: name, Full: full}
+	command := catalog.SetConfigs{Type: catalog.ResourceType(kind), Name: name, Full: full || mutant.On("config-increment-replaces")}
 	was := image.Configs(command.Type, name)
 	seen := make(map[string]bool)
 	for _, change := range changes {

@@ -4,6 +4,7 @@ import (
 	"millrace/net/server"
 	"millrace/node/catalog"
 	"millrace/node/config"
+	"millrace/node/host/mutant"
 )
 
 // client is what the node keeps of a connection.
@@ -39,7 +40,7 @@ func clientOf(c *server.Connection) *client {
 func (k *client) topicConfig(b *Broker, image *catalog.Image, t *catalog.Topic) config.Topic {
 	broker, _ := image.Resources.Get(b.brokerResource)
 	cluster, _ := image.Resources.Get(b.clusterResource)
-	if have, ok := k.configs[t.ID]; ok && have.topic == t && have.broker == broker && have.cluster == cluster {
+	if have, ok := k.configs[t.ID]; ok && have.topic == t && have.broker == broker && (have.cluster == cluster || mutant.On("config-of-all-brokers-not-seen")) {
 		return have.config
 	}
 	if k.configs == nil || len(k.configs) >= cachedTopics {

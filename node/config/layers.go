@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strconv"
+
+	"millrace/node/host/mutant"
 )
 
 // Source says where a value comes from, with the numbers that DescribeConfigs uses.
@@ -85,6 +87,9 @@ func family(name string) []string {
 // its family, as Kafka does. It begins with one of its own, or is empty.
 func (l Layers) settings(k *Key) []Setting {
 	var list []Setting
+	if mutant.On("config-broker-below-cluster") {
+		l.Broker, l.Cluster = l.Cluster, l.Broker
+	}
 	names := family(k.Name)
 	for _, layer := range [...]struct {
 		values Values
