@@ -125,7 +125,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 		}
 		first[r.Seed] = simReport{Hash: r.Hash}
 	}
-	environments := workerEnvironments[:1]
+	environments := [][]string{{"GOGC=800", "GOMAXPROCS=2"}}
 	if f.twice {
 		environments = workerEnvironments
 	}

@@ -119,13 +119,13 @@ func (b *Buffer) Release() {
 	if n < 0 {
 		panic("host: Buffer released more often than held")
 	}
-	p, mem := b.pool, b.mem
+	p, mem, used := b.pool, b.mem, b.data
 	b.mem, b.data = nil, nil
 	p.out.Add(-int64(len(mem)))
-	if p.poison && len(mem) > 0 {
-		mem[0] = 0xdb
-		for n := 1; n < len(mem); n *= 2 {
-			copy(mem[n:], mem[:n])
+	if p.poison && len(used) > 0 {
+		used[0] = 0xdb
+		for n := 1; n < len(used); n *= 2 {
+			copy(used[n:], used[:n])
 		}
 	}
 	if b.class > largestClass {

@@ -54,7 +54,7 @@ func drawCompacted(d *sim.Draws, p *Plan) {
 	p.Compacted = append(p.Compacted, c)
 	for _, b := range []*BrokerPlan{&p.Broker, p.Other} {
 		if b != nil {
-			b.CleanInterval = time.Duration(d.Skewed(20, 2000)) * time.Millisecond
+			b.CleanInterval = time.Duration(d.Skewed(100, 3000)) * time.Millisecond
 			b.CleanMemory = sim.Pick(d, int64(0), d.Skewed(1, 5000))
 		}
 	}

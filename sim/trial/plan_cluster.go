@@ -98,7 +98,7 @@ func (p *Plan) cluster(seed uint64) {
 	b.Lanes = int(d.Between(1, 2))
 	b.SessionTimeout = time.Duration(d.Skewed(1000, 9000)) * time.Millisecond
 	b.PreferredInterval = time.Duration(d.Skewed(1, 10)) * time.Second
-	b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
+	b.ScrubInterval = time.Duration(d.Skewed(1000, 20_000)) * time.Millisecond
 	b.ScrubRate, b.FillRate = -1, -1
 	if d.Chance(0.3) {
 		b.ScrubRate = d.Skewed(50<<10, 1<<20)
@@ -109,6 +109,9 @@ func (p *Plan) cluster(seed uint64) {
 	p.World.Clogs, p.World.FullDisks, p.World.WallJumps = 0, 0, 0 // they are among the faults
 	p.Faults = drawFaults(sim.NewDraws(seed, "plan/faults"), p)
 	lossy := slices.ContainsFunc(p.Faults, FaultPlan.lossy)
+	if lossy {
+		b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
+	}
 	for i := range p.Topics {
 		t := &p.Topics[i]
 		t.Replicas = sim.Pick[int16](d, 3, 3, 3, 3, 3, 2, 1)
