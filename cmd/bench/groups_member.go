@@ -259,7 +259,7 @@ func (m *benchMember) generation() error {
 		return nil
 	}
 	if err := kerr.ErrorForCode(synced.ErrorCode); err != nil {
-		return fmt.Errorf("SyncGroup: %w", err)
+		return fmt.Errorf("synchronize: %w", err)
 	}
 	var assigned kmsg.ConsumerMemberAssignment
 	if err := assigned.ReadFrom(synced.MemberAssignment); err != nil {
@@ -295,7 +295,7 @@ func (m *benchMember) join() (*kmsg.JoinGroupResponse, error) {
 		return nil, nil
 	}
 	if err := kerr.ErrorForCode(joined.ErrorCode); err != nil {
-		return nil, fmt.Errorf("JoinGroup: %w", err)
+		return nil, fmt.Errorf("join: %w", err)
 	}
 	m.id = joined.MemberID
 	return joined, nil
@@ -341,7 +341,7 @@ func (m *benchMember) beat(generation int32, owned []int32) error {
 			m.is(false, generation, owned)
 			return nil
 		} else if err := kerr.ErrorForCode(code); err != nil {
-			return fmt.Errorf("Heartbeat: %w", err)
+			return fmt.Errorf("heartbeat: %w", err)
 		}
 		m.pause(m.group.heartbeat)
 	}
@@ -366,7 +366,7 @@ func (m *benchMember) runConsumer() error {
 		}
 		a := answer.(*kmsg.ConsumerGroupHeartbeatResponse)
 		if err := kerr.ErrorForCode(a.ErrorCode); err != nil {
-			return fmt.Errorf("ConsumerGroupHeartbeat: %w", err)
+			return fmt.Errorf("heartbeat of a consumer: %w", err)
 		}
 		q = kmsg.NewPtrConsumerGroupHeartbeatRequest()
 		q.Group, q.MemberID, q.MemberEpoch, q.RebalanceTimeoutMillis = m.group.name, m.id, a.MemberEpoch, -1

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // What a coordinator remembers of rebalances, beside what the log stores: why the last ones of each group began. It lives
@@ -86,12 +87,19 @@ func (c *Coordinator) forgetMemories() {
 	}
 }
 
-// shorten cuts a text that somebody else made, so that little of it is kept.
+// shorten cuts a text that somebody else made, so that little of it is kept, and takes out what a terminal would obey.
 func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
+	short := text[:min(len(text), most)]
+	short = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(short, ""))
+	if len(text) > most {
+		short += "…"
 	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return short
 }
 
 // called is how a member is named in a cause.

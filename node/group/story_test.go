@@ -46,7 +46,7 @@ func TestStoriesAreBounded(t *testing.T) {
 	config.InitialRebalanceDelay = 0
 	w := newWorld(config)
 	w.handle(w.c.Elect(w.time()))
-	long := strings.Repeat("ü", 10_000)
+	long := "\x1b[2J\n" + strings.Repeat("ü", 10_000)
 	for i := range 200 {
 		w.ask(&JoinRequest{GroupID: "g", ClientID: long, ClientHost: long, ProtocolType: "consumer", Reason: long,
 			Protocols: []Protocol{{Name: "range"}}, SessionTimeout: 10 * time.Second, RebalanceTimeout: 10 * time.Second})
@@ -63,6 +63,9 @@ func TestStoriesAreBounded(t *testing.T) {
 	for _, r := range told.Rebalances {
 		if len(r.Reason) > (keptCauses+1)*(maxCause+10) {
 			t.Errorf("a reason has %d bytes", len(r.Reason))
+		}
+		if strings.ContainsAny(r.Reason, "\x1b\n") {
+			t.Errorf("%q", r.Reason)
 		}
 	}
 	w.advance(time.Hour)
