@@ -97,7 +97,7 @@ func (r *report) check(ctx context.Context, p *place, area, name string, fn func
 	if !slices.Contains(p.areas, area) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	detail, err := fn(ctx)
 	if err != nil {

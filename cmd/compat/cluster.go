@@ -69,7 +69,7 @@ func committed(ctx context.Context, c *cluster, group, topic string, partition i
 
 // until waits for something.
 func until(ctx context.Context, what string, there func() (bool, error)) error {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		ok, err := there()
 		if ok {
 			return nil

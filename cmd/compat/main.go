@@ -28,8 +28,8 @@ func main() {
 // settings make groups and compaction quick; they are the same for Millrace and Kafka.
 var settings = []string{
 	"group.initial.rebalance.delay.ms=0",
-	"group.consumer.heartbeat.interval.ms=500",
-	"group.consumer.min.heartbeat.interval.ms=500",
+	"group.consumer.heartbeat.interval.ms=1000",
+	"group.consumer.min.heartbeat.interval.ms=1000",
 	"log.cleaner.backoff.ms=200",
 	"log.retention.ms=-1", // the records of the rule are years old
 }

@@ -15,7 +15,7 @@ once and by its partition's owner, and what is committed. What a check does is t
 client reads what franz-go wrote.
 
 A check that fails fails the run, and so does a client that could not be run. The settings differ from the defaults
-where that makes groups and compaction quick: no initial rebalance delay, heartbeats of 500 ms for groups of KIP-848, a look for what to clean every 200 ms.
+where that makes groups and compaction quick: no initial rebalance delay, heartbeats of one second for groups of KIP-848, a look for what to clean every 200 ms.
 
 | client | version | checks | passed | failed | accepted |
 |---|---|---|---|---|---|

@@ -396,3 +396,4 @@ async def main():
 
 
 asyncio.run(main())
+h.done()

@@ -133,7 +133,7 @@ class Member(threading.Thread):
     """A member of a group: it commits what it reads, and notes what it owns and loses."""
 
     def __init__(self, name, group, t, **config):
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)
         self.owned, self.lost, self.seen, self.died, self.stopped = set(), set(), [], None, False
         self.consumer = consumer(**{"group.id": group, "client.id": name, "topic.metadata.refresh.interval.ms": 1000, **config})
         self.cooperative = config.get("partition_assignment_strategy") == "cooperative-sticky" or config.get("group_protocol") == "consumer"
@@ -424,3 +424,4 @@ h.told("admin", "records and offsets", records_and_offsets)
 h.told("admin", "groups", groups)
 h.told("admin", "errors", errors)
 h.told("compacted", "latest values", compacted)
+h.done()

@@ -128,7 +128,7 @@ class Member(threading.Thread, kafka.ConsumerRebalanceListener):
     """A member of a group: it commits what it reads, and notes what it owns and loses."""
 
     def __init__(self, name, group, t, **config):
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)
         self.owned, self.lost, self.seen, self.died, self.stopped = set(), set(), [], None, False
         self.consumer = consumer(**{"group_id": group, "client_id": name, "metadata_max_age_ms": 1000, **config})
         self.consumer.subscribe([t], listener=self)
@@ -371,3 +371,4 @@ h.told("admin", "delete records", delete_records)
 h.told("admin", "groups", groups)
 h.told("admin", "errors", errors)
 h.told("compacted", "latest values", compacted)
+h.done()
