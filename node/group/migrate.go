@@ -46,7 +46,13 @@ func (h *heartbeat) upgrade(old *classic) *refusal {
 		for _, m := range members {
 			w.member(old.id, m)
 		}
-		w.group(old.id, old.generation, metadataHash(h.c.cluster, sortedNames(topics)))
+		hash := metadataHash(h.c.cluster, sortedNames(topics))
+		if old.state != stable {
+			// What its members have is not all that there is, and whoever comes may come as one of them, which by itself is no
+			// reason for a new assignment. Another hash is.
+			hash++
+		}
+		w.group(old.id, old.generation, hash)
 		for _, m := range members {
 			w.targetMember(old.id, m.id, m.assigned.partitions())
 		}

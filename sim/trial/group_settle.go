@@ -37,9 +37,26 @@ func (g *groupState) settles(x *memberState) bool {
 		t.world.Note("oracle: group %s has settled", g.name)
 		t.changed.Wake()
 	case now.Sub(g.since) > convergence:
-		t.failf("liveness: group %s has not settled %v after the healing: %s", g.name, convergence, why)
+		t.failf("liveness: group %s has not settled %v after the healing: %s%s", g.name, convergence, why, g.states())
 	}
 	return g.settled
+}
+
+// states tells what each member knows.
+func (g *groupState) states() string {
+	var s string
+	for _, x := range g.members {
+		s += fmt.Sprintf("\n%v", x)
+		switch {
+		case x.retired:
+			s += " is gone"
+		case !x.m.Joined:
+			s += " is not in"
+		default:
+			s += fmt.Sprintf(" has %v", x.m.Owned)
+		}
+	}
+	return s
 }
 
 // live are the members that will not go away.
