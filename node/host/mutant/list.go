@@ -15,6 +15,9 @@ func All() []Mutant {
 // peers, or a moment that a whole run hardly ever meets. The tests of their rooms find them.
 var inRoom = []string{
 	"delete-before-checkpoint", // replaying the log heals it
+	"compaction-drops-tombstones-early",
+	"compaction-replaces-before-checkpoint",
+	"compaction-forgets-full-map",
 	"fill-held-before-checkpoint",
 	"fill-overlap-accepted",
 	"fill-hole-served",
