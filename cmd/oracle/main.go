@@ -31,9 +31,9 @@ func main() {
 
 // options are the flags.
 type options struct {
-	millrace, only   string
-	kafkaAt, ourAt   string
-	trace, keep, all bool
+	millrace, only string
+	kafkaAt, ourAt string
+	trace, keep    bool
 }
 
 func run(ctx context.Context) (bool, error) {

@@ -36,7 +36,6 @@ func CheckMetrics(name, value string) error {
 			return err
 		}
 		if len(n) > 7 || len(n) < 3 || n[0] == '-' || len(n) == 7 && n > "3600000" {
-			//lint:ignore ST1005 clients are shown this sentence, in Kafka's words
 			return fmt.Errorf("Invalid value %s for %s, interval must be between 100 and 3600000 (1 hour)", n, name)
 		}
 	case "match":
@@ -44,7 +43,6 @@ func CheckMetrics(name, value string) error {
 			selector, expression, ok := strings.Cut(pattern, "=")
 			_, err := regexp.Compile(strings.TrimSpace(expression))
 			if !ok || err != nil || !selectors[strings.TrimSpace(selector)] {
-				//lint:ignore ST1005 clients are shown this sentence, in Kafka's words
 				return &Invalid{Name: name, Value: value, Why: "Illegal client matching pattern: " + pattern}
 			}
 		}
