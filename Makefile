@@ -18,11 +18,28 @@ TESTFLAGS ?=
 FUZZTIME ?= 10s
 MINUTES ?= 2
 
-.PHONY: build test race fuzz lint generate seeds mutants chaos demo demo-cluster compat oracle durability bench clean
+.PHONY: build cross reproducible test race fuzz lint generate seeds mutants chaos demo demo-cluster compat oracle durability bench clean
 
 build: ## the binary, build/millrace
 	@mkdir -p build
 	$(BUILD) -o build/ ./cmd/millrace
+
+cross: ## the binary for macOS and Windows (a sync for each file, no direct I/O, file ranges are copied): compiled, not run
+	@mkdir -p build/cross
+	GOOS=darwin GOARCH=arm64 $(BUILD) -o build/cross/millrace-darwin-arm64 ./cmd/millrace
+	GOOS=windows GOARCH=amd64 $(BUILD) -o build/cross/millrace-windows-amd64.exe ./cmd/millrace
+
+MEBIBYTES ?= 40
+
+reproducible: build ## the binary twice, the second time from another directory and without what the first left: the same bytes, not too many
+	rm -rf build/again && mkdir -p build/again
+	git clone -q --no-hardlinks . build/again/src
+	GOCACHE="$(CURDIR)/build/again/cache" $(BUILD) -C build/again/src -o "$(CURDIR)/build/again/millrace" ./cmd/millrace
+	if [ -z "$$(git status --porcelain)" ]; then cmp build/millrace build/again/millrace; else echo "the tree has changes, so the bytes are not compared"; fi
+	size=$$(stat -c %s build/millrace); echo "$$size bytes"; [ "$$size" -lt $$(($(MEBIBYTES) << 20)) ]
+	build/millrace version
+	[ "$$(build/millrace version --json | grep -c "$$(git rev-parse HEAD)")" = 1 ]
+	@rm -rf build/again
 
 test: ## everything that needs no other software
 	$(GO) test $(TESTFLAGS) ./...

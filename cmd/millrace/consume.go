@@ -61,7 +61,7 @@ func (s *session) consumeCommand() *cobra.Command {
 	f.BoolVar(&o.untilEnd, "until-end", false, "end at the offsets that were the ends at the start")
 	f.DurationVar(&o.timeout, "timeout", 0, "end when no record came for this long; with --count, not reaching it is an error")
 	f.BoolVar(&o.committed, "read-committed", false, "read no records of transactions that are open or aborted")
-	f.StringVar(&o.print.format, "format", "text", "text (values), json (an object a line), or a line with %t topic, %p partition, %o offset, %T timestamp, %k key, %v value, %h headers")
+	f.StringVar(&o.print.format, "format", "text", "text (values), raw (nothing between them), hex, base64, json (an object a line), or a line with %t topic, %p partition, %o offset, %T timestamp, %k key, %v value, %K %S their lengths, %h headers")
 	return c
 }
 

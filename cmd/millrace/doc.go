@@ -5,6 +5,7 @@
 //	millrace group …             list, describe, explain and delete groups, move their offsets
 //	millrace produce TOPIC       write records, one a line
 //	millrace consume TOPIC       read records
+//	millrace bench …             measure a cluster
 //	millrace sim                 run the broker in the simulated world
 //	millrace version             say what this is
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -19,19 +20,20 @@ type printOptions struct {
 }
 
 func (o *printOptions) validate() error {
-	if o.format == "text" || o.format == "json" {
+	switch o.format {
+	case "text", "json", "raw", "hex", "base64":
 		return nil
 	}
 	if !strings.Contains(o.format, "%") {
-		return fmt.Errorf("--format %s: must be text, json, or a line with verbs such as %%k and %%v", o.format)
+		return fmt.Errorf("--format %s: must be text, raw, hex, base64, json, or a line with verbs such as %%k and %%v", o.format)
 	}
 	for i := 0; i < len(o.format); i++ {
 		if o.format[i] != '%' {
 			continue
 		}
 		i++
-		if i == len(o.format) || !strings.ContainsRune("tpoTkvh%", rune(o.format[i])) {
-			return fmt.Errorf("--format: %%%s is no verb; there are %%t %%p %%o %%T %%k %%v %%h %%%%", o.format[i:])
+		if i == len(o.format) || !strings.ContainsRune("tpoTkKvsSh%", rune(o.format[i])) {
+			return fmt.Errorf("--format: %%%s is no verb; there are %%t %%p %%o %%T %%k %%K %%v %%s %%S %%h %%%%", o.format[i:])
 		}
 	}
 	return nil
@@ -41,6 +43,13 @@ func (o *printOptions) record(w *bufio.Writer, r *kgo.Record) error {
 	switch o.format {
 	case "text":
 		w.Write(r.Value)
+	case "raw":
+		_, err := w.Write(r.Value)
+		return err
+	case "hex":
+		w.WriteString(hex.EncodeToString(r.Value))
+	case "base64":
+		w.WriteString(base64.StdEncoding.EncodeToString(r.Value))
 	case "json":
 		data, err := json.Marshal(jsonRecord(r))
 		if err != nil {
@@ -73,8 +82,12 @@ func (o *printOptions) verbs(w *bufio.Writer, r *kgo.Record) {
 			w.WriteString(strconv.FormatInt(r.Timestamp.UnixMilli(), 10))
 		case 'k':
 			w.Write(r.Key)
-		case 'v':
+		case 'v', 's':
 			w.Write(r.Value)
+		case 'K':
+			w.WriteString(strconv.Itoa(lengthOf(r.Key)))
+		case 'S':
+			w.WriteString(strconv.Itoa(lengthOf(r.Value)))
 		case 'h':
 			for j, h := range r.Headers {
 				if j > 0 {
@@ -86,6 +99,14 @@ func (o *printOptions) verbs(w *bufio.Writer, r *kgo.Record) {
 			w.WriteByte('%')
 		}
 	}
+}
+
+// lengthOf is -1 for null, as in kcat.
+func lengthOf(b []byte) int {
+	if b == nil {
+		return -1
+	}
+	return len(b)
 }
 
 // shownRecord is a record in JSON. Bytes that are not UTF-8 go to the Base64 field instead; a null has neither.

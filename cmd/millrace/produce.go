@@ -3,19 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -33,7 +32,13 @@ type produceOptions struct {
 	file        string
 	emptyNull   bool
 	timeout     time.Duration
+	format      string
+	timestamp   int64
+	whole       bool
 }
+
+// oldRetries is how often a record with a timestamp of its own is tried again.
+const oldRetries = 30
 
 // lineBytesMax bounds a line of input: nothing larger would pass a broker's defaults by far.
 const lineBytesMax = 64 << 20
@@ -72,6 +77,9 @@ func (s *session) produceCommand() *cobra.Command {
 	f.BoolVar(&o.idempotent, "idempotent", true, "let the broker refuse duplicates that retries would make (with --acks all)")
 	f.StringVar(&o.file, "file", "", "read lines from this file")
 	f.BoolVar(&o.emptyNull, "empty-as-null", false, "write empty values as null, which deletes a key in a compacted topic")
+	f.StringVar(&o.format, "format", "text", "text, hex or base64 (keys and values), or json as consume --json prints it")
+	f.Int64Var(&o.timestamp, "timestamp", 0, "timestamp of every record, in milliseconds since 1970 (0: now, or what the JSON says)")
+	f.BoolVar(&o.whole, "whole", false, "take the whole input as one record instead of one for each line")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long a record may wait for its acknowledgement")
 	return c
 }
@@ -95,6 +103,12 @@ func (o *produceOptions) clientOptions(idempotentGiven bool) ([]kgo.Opt, error) 
 	if o.timeout <= 0 {
 		return nil, errors.New("--timeout must be more than nothing")
 	}
+	if _, ok := produceFormats[o.format]; !ok && o.format != "" && o.format != "json" {
+		return nil, fmt.Errorf("--format %s: must be text, hex, base64 or json", o.format)
+	}
+	if o.format == "json" && (o.hasKey || o.delimiter != "") {
+		return nil, errors.New("--format json has the keys in it: --key and --key-delimiter exclude it")
+	}
 	if o.hasKey && o.delimiter != "" {
 		return nil, errors.New("--key and --key-delimiter exclude each other")
 	}
@@ -104,8 +118,13 @@ func (o *produceOptions) clientOptions(idempotentGiven bool) ([]kgo.Opt, error) 
 	}
 	opts := []kgo.Opt{
 		kgo.DefaultProduceTopic(o.topic), kgo.ProducerBatchCompression(codec), kgo.RequiredAcks(acks),
-		kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(o.timeout),
+		kgo.AllowAutoTopicCreation(),
 		kgo.BrokerMaxWriteBytes(100 << 20), kgo.UnknownTopicRetries(2),
+	}
+	if o.timestamp != 0 || o.format == "json" { // the client would count the time from the record's own timestamp
+		opts = append(opts, kgo.RecordRetries(oldRetries))
+	} else {
+		opts = append(opts, kgo.RecordDeliveryTimeout(o.timeout))
 	}
 	if !o.idempotent || !all {
 		opts = append(opts, kgo.DisableIdempotentWrite())
@@ -118,19 +137,15 @@ func (o *produceOptions) clientOptions(idempotentGiven bool) ([]kgo.Opt, error) 
 
 // record makes a record of one line.
 func (o *produceOptions) record(line []byte) (*kgo.Record, error) {
-	r := &kgo.Record{Value: line}
+	r, err := o.parse(line)
+	if err != nil {
+		return nil, err
+	}
 	if o.partition >= 0 {
 		r.Partition = o.partition
 	}
-	if o.hasKey {
-		r.Key = []byte(o.key)
-	}
-	if d := strings.ReplaceAll(o.delimiter, `\t`, "\t"); d != "" {
-		key, value, ok := bytes.Cut(line, []byte(d))
-		if !ok {
-			return nil, fmt.Errorf("no key delimiter %q in the record %.60q", d, line)
-		}
-		r.Key, r.Value = key, value
+	if o.timestamp != 0 {
+		r.Timestamp = time.UnixMilli(o.timestamp)
 	}
 	if o.emptyNull && len(r.Value) == 0 {
 		r.Value = nil
@@ -140,6 +155,29 @@ func (o *produceOptions) record(line []byte) (*kgo.Record, error) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: p.name, Value: []byte(p.value)})
 	}
 	return r, err
+}
+
+// parse takes the key and the value from a line.
+func (o *produceOptions) parse(line []byte) (*kgo.Record, error) {
+	if o.format == "json" {
+		return recordOfJSON(line)
+	}
+	var key []byte
+	if o.hasKey {
+		key = []byte(o.key)
+	}
+	if d := strings.ReplaceAll(o.delimiter, `\t`, "\t"); d != "" {
+		var ok bool
+		if key, line, ok = bytes.Cut(line, []byte(d)); !ok {
+			return nil, fmt.Errorf("no key delimiter %q in the record %.60q", d, key)
+		}
+	}
+	key, err := o.decode("key", key)
+	if err != nil {
+		return nil, err
+	}
+	value, err := o.decode("value", line)
+	return &kgo.Record{Key: key, Value: value}, err
 }
 
 // producedPartition is what produce prints about one partition.
@@ -219,32 +257,6 @@ func (s *session) produce(ctx context.Context, o produceOptions, values []string
 	return flushErr
 }
 
-// defaultBatch is how large a batch may be when the topic does not say: it may not exist yet.
-const defaultBatch = 1000000
-
-// largestBatch is how large a batch of a topic may be.
-func (s *session) largestBatch(ctx context.Context, topic string) (int32, error) {
-	c, err := s.client(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, contactTime)
-	defer cancel()
-	configs, err := kadm.NewClient(c).DescribeTopicConfigs(ctx, topic)
-	if err != nil {
-		return defaultBatch, nil
-	}
-	for _, r := range configs {
-		for _, config := range r.Configs {
-			if n, err := strconv.ParseInt(config.MaybeValue(), 10, 32); err == nil && config.Key == "max.message.bytes" {
-				return int32(min(max(n, 1), lineBytesMax+1<<20)), nil
-			}
-		}
-	}
-	return defaultBatch, nil
-}
-
 // produceAll hands records to the client until the input ends, or a record fails, after which going on would only
 // leave holes.
 func produceAll(ctx context.Context, c *kgo.Client, o *produceOptions, next func() ([]byte, error), t *tally) error {
@@ -287,6 +299,20 @@ func (s *session) recordSource(o produceOptions, values []string) (func() ([]byt
 		in, closeInput = f, f.Close
 	} else if isTerminal(s.in) {
 		s.note("one record a line; end with Ctrl-D")
+	}
+	if o.whole {
+		text, err := io.ReadAll(io.LimitReader(in, lineBytesMax+1))
+		if err == nil && len(text) > lineBytesMax {
+			err = errors.New("the input is larger than 64 MiB")
+		}
+		done := err == nil
+		return func() ([]byte, error) {
+			if !done {
+				return nil, cmp.Or(err, io.EOF)
+			}
+			done = false
+			return text, nil
+		}, closeInput, nil
 	}
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(make([]byte, 1<<16), lineBytesMax)

@@ -65,6 +65,7 @@ func (s *session) rootCommand() *cobra.Command {
 		s.groupCommand(),
 		s.clusterCommand(),
 		s.configCommand(),
+		s.benchCommand(),
 		s.produceCommand(),
 		s.consumeCommand(),
 		s.simCommand(),

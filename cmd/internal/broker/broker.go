@@ -140,8 +140,7 @@ func (b *Broker) StartArgs(args []string) error {
 	defer log.Close()
 	b.proc = exec.Command(args[0], args[1:]...)
 	b.proc.Stdout, b.proc.Stderr = log, log
-	// A process group of its own: an interrupt of the tool is for the tool, which then stops its brokers.
-	b.proc.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	b.proc.SysProcAttr = attributes()
 	if err := b.proc.Start(); err != nil {
 		b.proc = nil
 		return fmt.Errorf("starting %s: %w", b.Name, err)

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// benchReader reads what a run writes, from the topic's end at its start.
+type benchReader struct {
+	client *kgo.Client
+	cancel context.CancelFunc
+	ctx    context.Context
+	ended  chan struct{}
+	mu     sync.Mutex
+	seen   int64
+	took   latencies
+	more   chan struct{}
+}
+
+// startReader reads from where the topic ends now: the offsets are asked for, since a consumer that looks for the end by
+// itself may find it after the first records.
+func (s *session) startReader(ctx context.Context, topic string) (*benchReader, error) {
+	var from map[string]map[int32]kgo.Offset
+	err := s.admin(ctx, func(ctx context.Context, a *kadm.Client) error {
+		ends, err := a.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		from = ends.KOffsets()
+		return err
+	})
+	if err != nil {
+		return nil, onTopic{topic: topic, err: err}
+	}
+	c, err := s.client(ctx, kgo.ConsumePartitions(from), kgo.FetchMaxWait(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	r := &benchReader{client: c, ended: make(chan struct{}), more: make(chan struct{}, 1), took: newLatencies()}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r, nil
+}
+
+func (r *benchReader) run(began time.Time) {
+	defer close(r.ended)
+	for {
+		fetches := r.client.PollFetches(r.ctx)
+		if r.ctx.Err() != nil || fetches.IsClientClosed() {
+			return
+		}
+		now := time.Since(began)
+		r.mu.Lock()
+		fetches.EachRecord(func(record *kgo.Record) {
+			if len(record.Value) >= 8 {
+				r.seen++
+				r.took.note(now - time.Duration(binary.BigEndian.Uint64(record.Value)))
+			}
+		})
+		r.mu.Unlock()
+		select {
+		case r.more <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// lastRead is how long the last records are waited for.
+const lastRead = 30 * time.Second
+
+// until waits for so many records and tells how long they took; nil when none came.
+func (r *benchReader) until(ctx context.Context, records int64) *percentiles {
+	deadline := time.After(lastRead)
+	for {
+		r.mu.Lock()
+		seen := r.seen
+		r.mu.Unlock()
+		if seen >= records {
+			break
+		}
+		select {
+		case <-r.more:
+			continue
+		case <-deadline:
+		case <-ctx.Done():
+		}
+		break
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen == 0 {
+		return nil
+	}
+	return r.took.percentiles()
+}
+
+func (r *benchReader) close() {
+	r.cancel()
+	<-r.ended
+	r.client.Close()
+}
+
+func (s *session) benchConsume(ctx context.Context, o benchOptions) error {
+	c, err := s.client(ctx, kgo.ConsumeTopics(o.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if o.seconds > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(o.seconds*float64(time.Second)))
+		defer cancel()
+	}
+	m := measured{Topic: o.topic}
+	var total atomic.Int64
+	var bytes int64
+	began := time.Now()
+	stop := s.progress(began, o.records, o.seconds, &total)
+	defer stop()
+	for o.records == 0 || m.Records < o.records {
+		poll, cancel := context.WithTimeout(ctx, contactTime)
+		fetches := c.PollFetches(poll)
+		idle := poll.Err() != nil
+		cancel()
+		if err := fetches.Err0(); err != nil && !idle {
+			return onTopic{topic: o.topic, err: err}
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			m.Records++
+			bytes += int64(len(r.Key) + len(r.Value))
+		})
+		total.Store(m.Records)
+		if ctx.Err() != nil || idle && fetches.NumRecords() == 0 {
+			break
+		}
+		m.Seconds = time.Since(began).Seconds()
+	}
+	stop()
+	if m.Records == 0 {
+		return &failure{exit: exitTimeout, message: "no record of topic " + o.topic + " came", hint: "write some first: `millrace bench produce --topic " + o.topic + "`"}
+	}
+	m.RecordsPerSecond = float64(m.Records) / m.Seconds
+	m.MBPerSecond = float64(bytes) / m.Seconds / 1e6
+	return s.printMeasured(m, "read")
+}
+
+// progress shows on a terminal, every second, how far a run is; the function that it returns ends that.
+func (s *session) progress(began time.Time, records int64, seconds float64, done *atomic.Int64) (stop func()) {
+	if s.json || !isScreen(s.err) {
+		return func() {}
+	}
+	ended, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for last := int64(0); ; {
+			select {
+			case <-ended:
+				fmt.Fprint(s.err, "\r\033[K")
+				return
+			case <-tick.C:
+			}
+			now := done.Load()
+			fmt.Fprintf(s.err, "\r\033[K%s", progressLine(time.Since(began), now, now-last, records, seconds))
+			last = now
+		}
+	}()
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			close(ended)
+			<-gone
+		})
+	}
+}
+
+// progressLine says how far a run is, and how long it will take if it goes on like this.
+func progressLine(passed time.Duration, done, lately, records int64, seconds float64) string {
+	line := fmt.Sprintf("%.0f s: %s, %d/s", passed.Seconds(), count(int(done), "record"), lately)
+	left := -1.0
+	if records > 0 && done > 0 {
+		left = passed.Seconds() * float64(records-done) / float64(done)
+	}
+	if seconds > 0 && (left < 0 || seconds-passed.Seconds() < left) {
+		left = max(seconds-passed.Seconds(), 0)
+	}
+	if left >= 0 {
+		line += fmt.Sprintf(", %.0f s to go", left)
+	}
+	return line
+}
+
+// isScreen says whether somebody may be looking.
+func isScreen(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
