@@ -85,9 +85,17 @@ var meanings = []struct {
 		"a committed offset is the last one that was acknowledged, or a later one", "a group reads records again, or skips some"}},
 	{regexp.MustCompile(`: on n\d+: |on n\d+ and|: divergent: `), Meaning{"D3, D7, D9", classReplicas,
 		"replicas hold the same bytes at the same offsets", "the next change of leader shows another log"}},
+	{regexp.MustCompile(`although a majority of the copies is lost`), Meaning{"beyond repair", classLoss,
+		"what cannot be repaired is refused", "a cluster that has lost what was acknowledged goes on as if nothing were missing"}},
+	{regexp.MustCompile(`comes where \d+ is the least|of key .*, behind `), Meaning{"D15", classLoss,
+		"compaction keeps offsets and the order of each key's records", "a reader of a compacted topic sees an older value after a newer one"}},
+	{regexp.MustCompile(`of key .*, whose record `), Meaning{"D15", classLoss,
+		"compaction keeps the last record of each key", "whoever makes a table of the topic has a wrong value"}},
+	{regexp.MustCompile(`nothing may have moved it`), Meaning{"D15", classEnds,
+		"the log start moves only where retention or DeleteRecords may have moved it", "records are gone that nobody deleted"}},
 	{regexp.MustCompile(`topic|partitions|metadata`), Meaning{"D15", classMetadata,
 		"topics that were made are there, and deleted ones stay away", "metadata that was acknowledged is lost, or comes back"}},
-	{regexp.MustCompile(`cannot be read to their end|[Ff]etch|list offsets|ListOffsets`), Meaning{"D18", classRefusal,
+	{regexp.MustCompile(`cannot be read to (?:their|its) end|[Ff]etch|list offsets|ListOffsets`), Meaning{"D18", classRefusal,
 		"a broker answers what no fault forbids", "a client is refused without a reason, or gets what it cannot read"}},
 }
 

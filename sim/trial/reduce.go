@@ -178,6 +178,7 @@ func plainer(p *Plan) []*Plan {
 		changes = append(changes, func(p *Plan) {
 			a := &p.Actors[i]
 			a.OldVersion, a.Lazy, a.Codec, a.Sessions, a.Epochs, a.Rack = false, 0, 0, false, false, ""
+			a.Stalls = 0
 		}, func(p *Plan) {
 			a := &p.Actors[i]
 			a.Depth, a.Records, a.Bytes = min(a.Depth, 1), min(a.Records, 1), min(a.Bytes, 100)
@@ -198,6 +199,6 @@ func plainer(p *Plan) []*Plan {
 	for i := range p.Faults {
 		changes = append(changes, func(p *Plan) { p.Faults[i].For /= 4 })
 	}
-	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 })
+	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 }, func(p *Plan) { p.Other = nil }, func(p *Plan) { p.Beyond = nil })
 	return changed(p, changes)
 }
