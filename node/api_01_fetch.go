@@ -255,7 +255,7 @@ func (f *fetchRun) read(item *fetchItem) {
 		}
 		if err != nil {
 			item.release(f)
-			item.code, item.log = f.fetchError(err), nil
+			item.code, item.log = f.fetchError(item, err), nil
 			return
 		}
 		item.view = r.View // the newest one: the high watermark must not be below what is served
@@ -273,12 +273,12 @@ func (f *fetchRun) read(item *fetchItem) {
 	}
 }
 
-func (f *fetchRun) fetchError(err error) wire.ErrorCode {
+func (f *fetchRun) fetchError(item *fetchItem, err error) wire.ErrorCode {
 	version := f.call.Version
 	switch {
 	case errors.Is(err, partition.ErrOffsetOutOfRange):
 		return wire.ErrOffsetOutOfRange
-	case errors.Is(err, partition.ErrMissing) && f.broker.alone(): // there is nowhere to fill it from
+	case errors.Is(err, partition.ErrMissing) && len(item.at.Shard.Members()) == 1: // there is nowhere to fill it from
 		return wire.ErrKafkaStorageError
 	case errors.Is(err, partition.ErrMissing) && version >= 11: // it is being filled
 		return wire.ErrOffsetNotAvailable
