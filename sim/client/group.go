@@ -91,7 +91,8 @@ type Holding struct {
 func NewMember(c *Client, o MemberOptions) *Member {
 	least := map[int16]int16{}
 	if o.Instance != "" {
-		least = map[int16]int16{wire.KeyJoinGroup: 5, wire.KeySyncGroup: 3, wire.KeyHeartbeat: 3, wire.KeyLeaveGroup: 3, wire.KeyOffsetCommit: 7}
+		// Before version 9 of JoinGroup a static leader that is back does not hear that it leads, and nobody sees topics grow.
+		least = map[int16]int16{wire.KeyJoinGroup: 9, wire.KeySyncGroup: 3, wire.KeyHeartbeat: 3, wire.KeyLeaveGroup: 3, wire.KeyOffsetCommit: 7}
 	}
 	if o.Protocol == Consumer {
 		least[wire.KeyOffsetCommit] = 9

@@ -59,7 +59,14 @@ func (m *Member) join() error {
 	if q.ProtocolType == nil { // an old version of one request, and a new one of the other, which wants to know
 		q.ProtocolType = new("consumer")
 	}
-	if m.leads = joined.Leader == m.ID && !joined.SkipAssignment; m.leads {
+	switch m.leads = joined.Leader == m.ID; {
+	case m.leads && joined.SkipAssignment:
+		// It is back, and the assignment stands. It does not know for how many partitions that was, so it will assign anew.
+		m.counts = make(map[string]int)
+		for _, name := range m.o.Topics {
+			m.counts[name] = -1
+		}
+	case m.leads:
 		if q.Assignments, err = m.assign(joined); err != nil {
 			return err
 		}
