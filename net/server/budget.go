@@ -31,9 +31,13 @@ func newBudget(h host.Host, limit int64, tight func()) *Budget {
 	}
 }
 
-// Used is what is taken, Limit the bound, Held for how long altogether somebody has waited.
-func (b *Budget) Used() int64         { return b.used.Load() }
-func (b *Budget) Limit() int64        { return b.limit }
+// Used is what is taken.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Limit is the bound.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Held is for how long altogether somebody has waited.
 func (b *Budget) Held() time.Duration { return time.Duration(b.held.Load()) }
 
 // take waits until the budget has room, then takes n bytes of it. What is admitted may go over the limit once, so
