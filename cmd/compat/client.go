@@ -35,7 +35,7 @@ type client struct {
 	needs string
 	// install makes it ready to run, and returns how to run it.
 	install func(ctx context.Context) (runner, error)
-	// least is how many checks it has on one node; with fewer something has been left out.
+	// least is how many checks it has at all places; with fewer something has been left out.
 	least int
 	// alone clients are not run against clusters: what they check there, another one does.
 	alone bool
