@@ -35,7 +35,7 @@ func TestWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"sim", "why", plan, "--time", "25s", "--html", html, "--plans", dir}, streams{out: &out, err: &errs}); code != 0 {
+	if code := run(t.Context(), []string{"sim", "why", plan, "--time", "3m", "--html", html, "--plans", dir}, streams{out: &out, err: &errs}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	for _, want := range []string{"no progress", "Check D17", "n2 goes and never comes back", "n3 goes and never comes back", "WHAT EACH REPLICA HELD", "VIOLATION"} {
