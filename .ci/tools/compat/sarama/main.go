@@ -271,6 +271,15 @@ func (c *client) Ends(topic string, partition int32) (first, end int64, err erro
 	return first, end, err
 }
 
+// configOf returns a topic's config, "" if it cannot be had.
+func configOf(a sarama.ClusterAdmin, topic, name string) string {
+	all, err := a.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{name}}}, sarama.DescribeConfigsOptions{})
+	if err != nil || len(all) != 1 || len(all[0].Configs) != 1 {
+		return ""
+	}
+	return all[0].Configs[0].Value
+}
+
 func (c *client) administer(s *compat.Setting) (string, error) {
 	topic, err := s.Topic("topics", 3, map[string]string{"retention.ms": "123456789"})
 	if err != nil {
@@ -281,13 +290,7 @@ func (c *client) administer(s *compat.Setting) (string, error) {
 		return "", err
 	}
 	return "topic created, described, altered, grown, deleted; records deleted; group listed, described, deleted", c.admin(func(a sarama.ClusterAdmin) error {
-		value := func(name string) string {
-			all, _ := a.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{name}})
-			if len(all) != 1 {
-				return ""
-			}
-			return all[0].Value
-		}
+		value := func(name string) string { return configOf(a, topic, name) }
 		if err := compat.Same("123456789", value("retention.ms"), "retention.ms"); err != nil {
 			return err
 		}
