@@ -101,6 +101,7 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 	failed := make(map[uint64]string)
 	var partings []parting
 	total := newSummary()
+	total.beyond = f.beyond
 	fail := func(r simReport, what string) {
 		if failed[r.Seed] == "" {
 			failed[r.Seed] = what
