@@ -9,7 +9,6 @@ import (
 
 	"millrace/node/catalog"
 	"millrace/node/host"
-	"millrace/node/host/mutant"
 	"millrace/node/ordered"
 	"millrace/partition"
 )
@@ -193,9 +192,6 @@ func (c *cleaner) hand(shard *Shard, id partition.ID, run *partition.Compaction)
 // tombstone to a reader. All of them must have been so at one moment, so they are asked twice, and nothing may have
 // happened to them in between (see docs/decisions/0006).
 func (c *cleaner) safe(shard *Shard, id partition.ID) int64 {
-	if mutant.On("tombstone-dropped-unasked") {
-		return math.MaxInt64
-	}
 	safe, lives := int64(math.MaxInt64), map[int32]int64{}
 	for round := range 2 {
 		for _, m := range shard.members {
