@@ -26,6 +26,7 @@ var inRoom = []string{
 	"fill-hole-served",
 	"wiped-node-votes",
 	"group-read-unconfirmed",
+	"group-downgraded-with-target",
 	"group-lag-keeps-time",
 	"group-lag-of-deleted-records",
 	"config-broker-below-cluster",
