@@ -216,14 +216,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		}
 		return
 	}
-	producer, p, under := t.newProducer(c, ActorPlan{Idempotent: true, Acks: -1})
-	for range d.Between(1, 10) {
-		b, x := t.makeBatch(p, first.logs[d.Below(int64(first.partitions))], d, ActorPlan{Records: 5, Bytes: 300})
-		under[b] = x
-		producer.Send(b)
-	}
-	for producer.Pump() {
-	}
+	t.fill(c, first, d)
 	deleted := false
 	err = c.Retry(t.host.Clock.Now().Add(patience), func() error {
 		err := c.DeleteTopic(name)
@@ -273,6 +266,18 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 		return
 	}
 	t.gone[name], t.last[name] = !t.haunted[name], second.id
+}
+
+// fill produces a few batches to a topic.
+func (t *trial) fill(c *client.Client, made *topicState, d *sim.Draws) {
+	producer, p, under := t.newProducer(c, ActorPlan{Idempotent: true, Acks: -1})
+	for range d.Between(1, 10) {
+		b, x := t.makeBatch(p, made.logs[d.Below(int64(made.partitions))], d, ActorPlan{Records: 5, Bytes: 300})
+		under[b] = x
+		producer.Send(b)
+	}
+	for producer.Pump() {
+	}
 }
 
 // startsEmpty looks whether a topic that was just made has no records.
