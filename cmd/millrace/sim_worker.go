@@ -106,15 +106,6 @@ func seedPatience() func() error {
 	}
 }
 
-// cpuTime is what the process has taken of all cores.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // workerKind is how a worker process is started.
 type workerKind struct {
 	mutant string
