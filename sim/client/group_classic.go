@@ -178,7 +178,7 @@ func (m *Member) grown() bool {
 // Look asks for the metadata of the topics, as consumers do now and then.
 func (m *Member) Look() error {
 	names := slices.Concat(m.o.Topics, m.o.Matching)
-	for name := range m.counts { //door:ordered sorted below
+	for name := range m.counts {
 		names = append(names, name)
 	}
 	slices.Sort(names)

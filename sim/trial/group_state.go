@@ -66,7 +66,7 @@ func (t *trial) group(name string) *groupState {
 func (t *trial) groupsReached(counts map[string]int) {
 	for _, g := range t.groups {
 		counts["(groups) "+strings.TrimPrefix(g.name, "members-")]++
-		for what, n := range g.reached { //door:ordered added up
+		for what, n := range g.reached {
 			counts["(groups) "+what] += n
 		}
 	}

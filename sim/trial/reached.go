@@ -20,7 +20,7 @@ func Kinds() []string {
 // reached is what the nodes logged, and what the oracle and the disks know besides.
 func (t *trial) reached() map[string]int {
 	r := make(map[string]int)
-	for message, n := range t.world.Reached() { //door:ordered added up
+	for message, n := range t.world.Reached() {
 		if id, rest, ok := strings.Cut(message, " "); ok && strings.Trim(id, "0123456789abcdef") == "" && (id != "a" || strings.HasPrefix(rest, "stepped")) {
 			message = "replica " + rest // raft says which
 		}
@@ -33,10 +33,10 @@ func (t *trial) reached() map[string]int {
 	}
 	t.groupsReached(r)
 	epochs := make(map[partitionKey]int)
-	for k := range t.oracle.leaders { //door:ordered counted
+	for k := range t.oracle.leaders {
 		epochs[partitionKey{k.topic, k.partition}]++
 	}
-	for _, n := range epochs { //door:ordered added up
+	for _, n := range epochs {
 		r["(leadership) moved to another epoch"] += n - 1
 	}
 	for _, l := range t.partitions() {
