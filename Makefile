@@ -34,7 +34,7 @@ MEBIBYTES ?= 40
 reproducible: build ## the binary twice, the second time from another directory and without what the first left: the same bytes, not too many
 	rm -rf build/again && mkdir -p build/again
 	git clone -q --no-hardlinks . build/again/src
-	GOCACHE="$(CURDIR)/build/again/cache" $(BUILD) -C build/again/src -o "$(CURDIR)/build/again/millrace" ./cmd/millrace
+	cd build/again/src && GOCACHE="$(CURDIR)/build/again/cache" $(BUILD) -o "$(CURDIR)/build/again/millrace" ./cmd/millrace
 	if [ -z "$$(git status --porcelain)" ]; then cmp build/millrace build/again/millrace; else echo "the tree has changes, so the bytes are not compared"; fi
 	size=$$(stat -c %s build/millrace); echo "$$size bytes"; [ "$$size" -lt $$(($(MEBIBYTES) << 20)) ]
 	build/millrace version
