@@ -190,7 +190,7 @@ func TestTopics(t *testing.T) {
 	millrace("", "topic", "create", topic, at).wantError(t, exitExists, topic, "--if-not-exists")
 	millrace("", "topic", "create", topic, "--if-not-exists", at).want(t, 0, "topic "+topic+" exists already\n")
 	millrace("", "topic", "create", "no/slash", at).wantError(t, exitRefused, "not a valid name")
-	millrace("", "topic", "create", topic+"-2", "--config", "no.such.config=1", at).wantError(t, exitRefused, "INVALID_CONFIG")
+	millrace("", "topic", "create", topic+"-2", "--config", "no.such.config=1", at).wantError(t, exitRefused, "Unknown topic config name")
 	millrace("", "topic", "create", topic+"-3", "--replication-factor", "7", at).wantError(t, exitRefused, "INVALID_REPLICATION_FACTOR")
 
 	if r := millrace("", "topic", "list", at); !regexp.MustCompile("(?m)^"+topic+" +3 +1 *$").MatchString(r.out) || r.code != 0 {
