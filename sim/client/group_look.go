@@ -39,13 +39,15 @@ func (c *Client) describeClassic(addr, group string) (state string, members []st
 	if err != nil {
 		return "", nil, err
 	}
-	for _, g := range answer.(*wire.DescribeGroupsResponse).Groups {
-		for _, m := range g.Members {
-			members = append(members, m.MemberId)
-		}
-		return g.GroupState, members, g.ErrorCode.Err()
+	told := answer.(*wire.DescribeGroupsResponse).Groups
+	if len(told) == 0 {
+		return "", nil, &Violation{"DescribeGroups: no answer for the group"}
 	}
-	return "", nil, &Violation{"DescribeGroups: no answer for the group"}
+	g := &told[0]
+	for _, m := range g.Members {
+		members = append(members, m.MemberId)
+	}
+	return g.GroupState, members, g.ErrorCode.Err()
 }
 
 // ProduceAgain sends a batch of an idempotent producer again as it was, over whatever connection there is. The offset is
@@ -63,13 +65,13 @@ func (c *Client) ProduceAgain(b *Batch) (int64, error) {
 	if err != nil {
 		return -1, c.forget(b.Topic, b.Partition, err)
 	}
-	for _, t := range answer.(*wire.ProduceResponse).Responses {
-		for _, p := range t.PartitionResponses {
-			if p.ErrorCode != wire.ErrNone {
-				return -1, c.forget(b.Topic, b.Partition, p.ErrorCode)
-			}
-			return p.BaseOffset, nil
-		}
+	told := answer.(*wire.ProduceResponse).Responses
+	if len(told) == 0 || len(told[0].PartitionResponses) == 0 {
+		return -1, &Violation{"Produce: no answer for " + b.Topic}
 	}
-	return -1, &Violation{"Produce: no answer for " + b.Topic}
+	p := &told[0].PartitionResponses[0]
+	if p.ErrorCode != wire.ErrNone {
+		return -1, c.forget(b.Topic, b.Partition, p.ErrorCode)
+	}
+	return p.BaseOffset, nil
 }
