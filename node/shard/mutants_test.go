@@ -15,6 +15,8 @@ func TestMutantsAreFound(t *testing.T) {
 	for _, m := range mutant.All() {
 		run := runLife
 		switch {
+		case m.Name == "replica-vote-before-synced": // TestVoteMutants
+			continue
 		case strings.HasPrefix(m.Name, "replica-"):
 			run = func(seed uint64) error { return runGroup(seed, nil) }
 		case m.Name == "shard-takes-after-refused":

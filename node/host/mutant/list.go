@@ -18,9 +18,6 @@ var inRoom = []string{
 	"compaction-replaces-before-checkpoint",
 	"compaction-forgets-full-map",
 	"delete-before-checkpoint", // replaying the log heals it
-	"compaction-drops-tombstones-early",
-	"compaction-replaces-before-checkpoint",
-	"compaction-forgets-full-map",
 	"fill-held-before-checkpoint",
 	"fill-overlap-accepted",
 	"fill-hole-served",
@@ -34,7 +31,7 @@ var inRoom = []string{
 	"config-increment-replaces",
 	"produce-after-refused",
 	"shard-takes-after-refused",
-	"replica-vote-before-synced", // whole runs meet a second vote of a term about once in several hundred seeds
+	"replica-vote-before-synced",
 	"replica-payload-missing-but-stepped",
 	"fence-at-takeover",
 	"stranger-dropped-unproven",
