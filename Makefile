@@ -31,10 +31,10 @@ cross: ## the binary for macOS and Windows (a sync for each file, no direct I/O,
 
 MEBIBYTES ?= 40
 
-reproducible: build ## the binary twice, the second time from another directory and without what the first left: the same bytes, not too many
+reproducible: build ## the binary twice, the second time from another directory: the same bytes, not too many; COLD=1 compiles everything twice
 	rm -rf build/again && mkdir -p build/again
 	git clone -q --no-hardlinks . build/again/src
-	cd build/again/src && GOCACHE="$(CURDIR)/build/again/cache" $(BUILD) -o "$(CURDIR)/build/again/millrace" ./cmd/millrace
+	cd build/again/src && $(if $(COLD),GOCACHE="$(CURDIR)/build/again/cache") $(BUILD) -o "$(CURDIR)/build/again/millrace" ./cmd/millrace
 	if [ -z "$$(git status --porcelain)" ]; then cmp build/millrace build/again/millrace; else echo "the tree has changes, so the bytes are not compared"; fi
 	size=$$(stat -c %s build/millrace); echo "$$size bytes"; [ "$$size" -lt $$(($(MEBIBYTES) << 20)) ]
 	build/millrace version
