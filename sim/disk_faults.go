@@ -15,7 +15,7 @@ type DiskFaults struct {
 	Times             int64   // every operation takes so many times as long
 	Read, Write, Sync float64 // it fails
 	Rot               float64 // a read returns one wrong bit, and the next one may be right
-	Misdirect         float64 // a write goes to another place, of this file or another one
+	Misdirect         float64 // a write goes to another place of its file
 	// Only says to which files Read, Rot and Misdirect apply, by path; nil means all.
 	Only func(path string) bool
 }
@@ -54,7 +54,8 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 	return nil
 }
 
-// misdirected writes to a wrong place instead of the right one, and says that it did.
+// misdirected writes to a wrong place of the file instead of the right one, and says that it did. Another file is spared: a
+// batch of another partition that has the same offset is right by everything that Kafka's format has.
 func (f *file) misdirected(off int64, parts [][]byte) bool {
 	d, inc, w := f.disk.d, f.disk.inc, f.world()
 	if d.faults.Misdirect == 0 || d.faults.Only != nil && !d.faults.Only(f.name) {
@@ -64,19 +65,12 @@ func (f *file) misdirected(off int64, parts [][]byte) bool {
 	if !draws.Chance(d.faults.Misdirect) {
 		return false
 	}
-	var paths []string
-	for _, p := range sortedPaths(d.live) {
-		if g := d.live[p]; !g.dir && g.size >= host.Align && (d.faults.Only == nil || d.faults.Only(p)) {
-			paths = append(paths, p)
-		}
-	}
-	if len(paths) == 0 {
+	other := f.node
+	if other.size < host.Align {
 		return false
 	}
-	name := paths[draws.Below(int64(len(paths)))]
-	other := d.live[name]
 	at := draws.Below(other.size/host.Align) * host.Align
-	if other == f.node && at == off {
+	if at == off {
 		return false
 	}
 	b := slices.Concat(parts...)
@@ -85,7 +79,7 @@ func (f *file) misdirected(off int64, parts [][]byte) bool {
 	f.node.grow(off + size(parts))
 	d.damaged++
 	w.fault("misdirected write")
-	w.note("misdirected: %s at %d instead of %s at %d", name, at, f.name, off)
+	w.note("misdirected: %s at %d instead of %d", f.name, at, off)
 	return true
 }
 

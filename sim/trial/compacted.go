@@ -1,8 +1,10 @@
 package trial
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"millrace/net/wire"
@@ -43,6 +45,11 @@ type kept struct {
 }
 
 func (l *compactedLog) String() string { return fmt.Sprintf("%s-%d", l.topic.plan.Name, l.index) }
+
+// ofCompacted says that a file belongs to a partition of a compacted topic.
+func (t *trial) ofCompacted(path string) bool {
+	return slices.ContainsFunc(t.compacted, func(c *compactedTopic) bool { return strings.Contains(path, hex.EncodeToString(c.id[:])+"-") })
+}
 
 // createCompacted makes the compacted topics of the plan.
 func (t *trial) createCompacted(c *client.Client) bool {
