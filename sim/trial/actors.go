@@ -47,8 +47,8 @@ func (t *trial) rest(d *sim.Draws, a ActorPlan) {
 // delivery is how long a batch of the load is tried for.
 const delivery = 90 * time.Second
 
-// newProducer returns a producer whose outcomes go to the oracle.
-func (t *trial) newProducer(c *client.Client, a ActorPlan) (*client.Producer, *producerState, map[*client.Batch]*dispatch) {
+// newProducer returns a producer whose outcomes go to the oracle; what they teach changes how the actor goes on.
+func (t *trial) newProducer(c *client.Client, a *ActorPlan) (*client.Producer, *producerState, map[*client.Batch]*dispatch) {
 	t.sequence++
 	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent, retries: a.Retries}
 	under := make(map[*client.Batch]*dispatch)
@@ -58,8 +58,21 @@ func (t *trial) newProducer(c *client.Client, a ActorPlan) (*client.Producer, *p
 			delete(under, b)
 			t.oracle.finished(p, x.log, b, x.ids)
 			t.remember(p, b)
+			t.checkCodec(a, b)
 		}})
 	return producer, p, under
+}
+
+// checkCodec: a codec is refused only where the version of the request is too old for it. The actor goes on without
+// one: the version stays, and with the codec nothing of it would ever be acknowledged.
+func (t *trial) checkCodec(a *ActorPlan, b *client.Batch) {
+	if !client.IsCode(b.Err, wire.ErrUnsupportedCompressionType) {
+		return
+	}
+	if !a.OldVersion || b.Codec != batch.Zstd {
+		t.failf("%s-%d: a batch of codec %v was refused: %v", b.Topic, b.Partition, b.Codec, b.Err)
+	}
+	a.Codec = int(batch.None)
 }
 
 // dispatch is a batch of the load on its way.
@@ -91,7 +104,7 @@ func (t *trial) makeBatch(p *producerState, l *partitionLog, d *sim.Draws, a Act
 func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
 	c := t.newClient(name, a)
 	defer c.Close()
-	producer, p, under := t.newProducer(c, a)
+	producer, p, under := t.newProducer(c, &a)
 	var l *partitionLog
 	for !t.stop {
 		for n := d.Between(1, int64(a.Depth)); int64(producer.Left()) < n; {

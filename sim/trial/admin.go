@@ -270,7 +270,7 @@ func (t *trial) churn(c *client.Client, name string, d *sim.Draws, a ActorPlan) 
 
 // fill produces a few batches to a topic.
 func (t *trial) fill(c *client.Client, made *topicState, d *sim.Draws) {
-	producer, p, under := t.newProducer(c, ActorPlan{Idempotent: true, Acks: -1})
+	producer, p, under := t.newProducer(c, &ActorPlan{Idempotent: true, Acks: -1})
 	for range d.Between(1, 10) {
 		b, x := t.makeBatch(p, made.logs[d.Below(int64(made.partitions))], d, ActorPlan{Records: 5, Bytes: 300})
 		under[b] = x

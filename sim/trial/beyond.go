@@ -261,7 +261,7 @@ func (t *trial) produceBeyond(end host.Instant, sound func(*partitionLog) bool) 
 	d := t.world.Draws("producer-beyond")
 	a := ActorPlan{Kind: "producer", Idempotent: true, Acks: -1, Records: 2, Bytes: 100}
 	for t.host.Clock.Now() < end {
-		producer, p, under := t.newProducer(c, a)
+		producer, p, under := t.newProducer(c, &a)
 		var batches []*client.Batch
 		logs := t.partitions()
 		for _, l := range logs {

@@ -97,7 +97,10 @@ func (t *trial) keep(topic *compactedTopic, name string, d *sim.Draws, a ActorPl
 	t.sequence++
 	number, count := uint32(t.sequence), uint32(0)
 	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: -1, Delivery: delivery,
-		Done: func(b *client.Batch) { t.keptDone(topic, b) }})
+		Done: func(b *client.Batch) {
+			t.keptDone(topic, b)
+			t.checkCodec(&a, b)
+		}})
 	for !t.stop {
 		for n := d.Between(1, int64(a.Depth)); int64(producer.Left()) < n; {
 			if !a.Idempotent && producer.Left() > 0 {

@@ -50,7 +50,7 @@ func (t *trial) liveness() bool {
 func (t *trial) everyPartitionTakes(c *client.Client) bool {
 	d := t.world.Draws("liveness")
 	a := ActorPlan{Kind: "producer", Idempotent: true, Acks: -1, Records: 2, Bytes: 100}
-	producer, p, under := t.newProducer(c, a)
+	producer, p, under := t.newProducer(c, &a)
 	var batches []*client.Batch
 	for _, l := range t.partitions() {
 		b, x := t.makeBatch(p, l, d, a)
