@@ -24,6 +24,9 @@ const (
 	fillSoon   = 100 * time.Millisecond
 )
 
+// errRefused says that a piece does not fit what is here: the log start has passed it, or its batches overlap others.
+var errRefused = errors.New("what it has does not fit to what is here")
+
 // fillOrder asks for a partition to be made whole.
 type fillOrder struct {
 	shard *Shard
@@ -200,7 +203,10 @@ func (f *filler) salvage(j *fillJob, l lack) error {
 			continue
 		}
 		f.set.host.Log.Warn("a damaged file is searched for what is sound in it", "file", d.Name(), "from", info.Base, "to", info.End)
-		err := d.Salvage(l.wanted, f.pace, func(fill *partition.Fill) error { return f.hand(j, fill) })
+		err := d.Salvage(l.wanted, f.pace, func(fill *partition.Fill) error {
+			_, err := f.hand(j, fill) // one that is not wanted does no harm
+			return err
+		})
 		if err != nil && !f.set.stopped() {
 			f.set.host.Log.Warn("a damaged file cannot be searched to its end", "file", d.Name(), "error", err)
 		}
@@ -219,18 +225,18 @@ func (s *Set) pace(bytes int, rate int64) bool {
 	return !s.stopped()
 }
 
-// hand gives a finished fill to the shard.
-func (f *filler) hand(j *fillJob, fill *partition.Fill) error {
+// hand gives a finished fill to the shard, and says whether it was wanted.
+func (f *filler) hand(j *fillJob, fill *partition.Fill) (taken bool, err error) {
 	t := &takeFill{id: j.id, fill: fill, answer: host.NewFuture[bool](f.set.host.Tasks)}
 	if !j.shard.inbox.Post(t) {
 		fill.Abandon()
-		return errStopped
+		return false, errStopped
 	}
-	_, ok := await(f.set, t.answer)
+	taken, ok := await(f.set, t.answer)
 	if !ok {
-		return f.set.reason()
+		return false, f.set.reason()
 	}
-	return nil // one that was not wanted does no harm
+	return taken, nil
 }
 
 // pullHole fills a hole from the other members, beginning with the one that served last.
@@ -306,7 +312,10 @@ func (f *filler) pullFile(j *fillJob, log *partition.Log, hole partition.OffsetR
 	next := fill.Next()
 	ok, err := fill.Finish()
 	if err == nil && ok {
-		err = f.hand(j, fill)
+		// What is refused is no progress: it would be brought again and again, and nobody would hear of it.
+		if ok, err = f.hand(j, fill); err == nil && !ok {
+			err = errRefused
+		}
 	}
 	if err != nil {
 		return hole.Start, err
