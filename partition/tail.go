@@ -60,9 +60,9 @@ func (l *Log) startChunk(incoming int) error {
 	chunk := l.makeChunk(at, incoming+within)
 	t.used, t.written = within, 0
 	if within > 0 {
-		err := l.checkLast(at, t.pos)
+		err := l.shared.readBack(l.active, chunk.mem[:within], at)
 		if err == nil {
-			err = l.shared.readBack(l.active, chunk.mem[:within], at)
+			err = l.checkLast(chunk.upTo(within))
 		}
 		if err != nil {
 			l.shared.tails.Add(-int64(len(chunk.mem)))
@@ -74,14 +74,15 @@ func (l *Log) startChunk(incoming int) error {
 	return nil
 }
 
-// checkLast checks the batches in the last block of the segment being written when an earlier life of the node has left them:
-// from now on they are served from memory, and their block is written again.
-func (l *Log) checkLast(from, to int64) error {
-	if from >= l.active.doubtful {
+// checkLast checks the batches in the last block of the segment being written, as it was read back, when an earlier life of
+// the node has left them: from now on they are served from memory, and their block is written again. What counts are the
+// bytes that are kept: a disk may give others when it is asked once more.
+func (l *Log) checkLast(block *chunk) error {
+	if block.at >= l.active.doubtful {
 		return nil
 	}
 	x := &source{shared: l.shared, seg: l.active, entries: l.entries, from: l.entriesFrom, size: l.info.Bytes, info: l.info}
-	return x.checkPiece(l.view.Load(), from, min(to, l.active.doubtful))
+	return x.checkPiece(l.view.Load(), block.at, min(block.at+int64(len(block.mem)), l.active.doubtful), block)
 }
 
 // resume makes sure that the segment being written can be appended to. One whose last block cannot be read any more, or

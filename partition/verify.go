@@ -144,11 +144,13 @@ func (x *source) checkAll(v *View) error {
 	return y.verify(v, x.info, func(int) bool { return true })
 }
 
-// checkPiece checks all batches that have bytes between two positions.
-func (x *source) checkPiece(v *View, from, to int64) error {
+// checkPiece checks all batches that have bytes between two positions, as they are in the file, or in memory where that is
+// what was read of it.
+func (x *source) checkPiece(v *View, from, to int64, memory ...*chunk) error {
 	size := min(x.size, x.seg.doubtful)
 	x.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
-	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, info: x.info, rolled: x.rolled}
+	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, info: x.info, rolled: x.rolled,
+		chunks: memory, states: make([]chunkState, len(memory))}
 	defer y.close()
 	e, err := y.lookup(func(e indexEntry) bool { return int64(e.pos) <= from })
 	if err != nil {
