@@ -157,7 +157,7 @@ func (c *Coders) unzstd(dst, src []byte, limit int) ([]byte, error) {
 		}
 		c.zstdReader = r
 	}
-	size := min(max(4*len(src), 64<<10, cap(dst)), limit) + zstdBlock
+	size := min(max(4*len(src), 4<<10, cap(dst)), limit+zstdBlock)
 	for {
 		dst = grow(dst, size)[:0:size]
 		out, err := c.zstdReader.DecodeAll(src, dst)
