@@ -51,7 +51,7 @@ func TestMutants(t *testing.T) {
 	defer mutant.Enable("")
 	for _, name := range []string{"index-off-by-one-batch", "checkpoint-before-write", "recovery-does-not-truncate",
 		"log-start-moved-back", "epochs-not-restored", "producers-not-restored", "producers-window-of-four",
-		"tail-released-early", "segment-deleted-while-pinned", "delete-before-checkpoint", "partial-block-lost"} {
+		"tail-released-early", "segment-deleted-while-pinned", "partial-block-lost"} {
 		mutant.Enable(name)
 		found := false
 		for seed := uint64(0); seed < 300 && !found; seed++ {
