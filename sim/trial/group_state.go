@@ -28,6 +28,7 @@ type groupState struct {
 	members []*memberState
 	// newest is the newest generation of which a member has got its assignment.
 	newest  int32
+	kept    bool                            // a commit was acknowledged
 	read    map[client.TopicPartition]int64 // how far its members have read
 	said    []oldRequest                    // what its members sent, for the zombie to say again
 	settled bool
@@ -125,8 +126,12 @@ func (x *memberState) alone(list []client.TopicPartition) {
 func (x *memberState) taken(list []client.TopicPartition) {
 	x.group.t.world.Note("oracle: group %s: %v takes %v", x.group.name, x, list)
 	x.group.reached["partitions taken"] += len(list)
-	if x.speaks != client.Consumer {
-		x.group.newest = max(x.group.newest, x.m.Generation)
+	switch g := x.group; {
+	case x.speaks == client.Consumer:
+	case !g.kept: // an empty group in which nothing is committed is forgotten, and begins at the first generation again
+		g.newest = x.m.Generation
+	default:
+		g.newest = max(g.newest, x.m.Generation)
 	}
 	x.alone(list)
 }
@@ -159,6 +164,7 @@ func (x *memberState) commit(list []*client.Commit) {
 			g.t.checkMember(x, "commit", c.Err)
 			continue
 		}
+		g.kept = true
 		if o := owners[i]; o != nil && !x.pretends() {
 			g.t.failf("group %s: a commit of %v for %v was acknowledged, and %v had it", g.name, x, c.TopicPartition, o)
 		}
