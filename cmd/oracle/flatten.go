@@ -31,7 +31,7 @@ var unordered = map[string]string{
 	"ListGroups Groups":                                                     "GroupId",
 	"DescribeProducers Topics.Partitions.ActiveProducers":                   "ProducerId",
 	"DeleteGroups Results":                                                  "GroupId",
-	"JoinGroup Members":                                                     "Metadata",
+	"JoinGroup Members":                                                     "Metadata MemberId",
 	"DescribeGroups Groups":                                                 "GroupId",
 	"DescribeGroups Groups.Members":                                         "MemberId",
 	"ConsumerGroupDescribe Groups":                                          "GroupId",
