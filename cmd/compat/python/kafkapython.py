@@ -143,7 +143,8 @@ class Member(threading.Thread, kafka.ConsumerRebalanceListener):
     def run(self):
         try:
             while not self.stopped:
-                for rs in self.consumer.poll(50).values():
+                # The client loses an assignment that arrives when the time of a poll is just over: a long poll.
+                for rs in self.consumer.poll(1000).values():
                     self.seen += [(r.partition, r.offset, r.value) for r in rs]
                     self.consumer.commit()
                 self.owned = {p.partition for p in self.consumer.assignment()}
