@@ -93,6 +93,8 @@ var meanings = []struct {
 		"compaction keeps the last record of each key", "whoever makes a table of the topic has a wrong value"}},
 	{regexp.MustCompile(`nothing may have moved it`), Meaning{"D15", classEnds,
 		"the log start moves only where retention or DeleteRecords may have moved it", "records are gone that nobody deleted"}},
+	{regexp.MustCompile(`a batch of codec .* was refused`), Meaning{"D18", classRefusal,
+		"a broker takes what its clients may send", "a client is refused without a reason"}},
 	{regexp.MustCompile(`topic|partitions|metadata`), Meaning{"D15", classMetadata,
 		"topics that were made are there, and deleted ones stay away", "metadata that was acknowledged is lost, or comes back"}},
 	{regexp.MustCompile(`cannot be read to (?:their|its) end|[Ff]etch|list offsets|ListOffsets`), Meaning{"D18", classRefusal,
