@@ -28,6 +28,14 @@ func encode(records []Record, codec batch.Codec, producer int64, epoch int16, se
 	return b
 }
 
+// CRC is the checksum of the batch as it was sent last, and whether it was sent.
+func (b *Batch) CRC() (uint32, bool) {
+	if len(b.bytes) < 21 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b.bytes[17:]), true
+}
+
 // Fetched is a record that a broker served.
 type Fetched struct {
 	Offset    int64

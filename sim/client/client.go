@@ -39,6 +39,9 @@ type Options struct {
 	Leaders func(addr string) func(topic string, id wire.UUID, partition, epoch, leader int32)
 	// Corrupt says that a wrong batch in an answer is what the disks explain: it is asked for again.
 	Corrupt func(error) bool
+	// Produces, if not nil, is told of every Produce request that gets an answer before it is sent: over which of the
+	// client's addresses, and under which number.
+	Produces func(local string, correlation int32)
 	// Violated is told what a broker must never do.
 	Violated func(error)
 }
@@ -48,6 +51,7 @@ type Client struct {
 	h       host.Host
 	o       Options
 	conns   map[string]*conn
+	dialled int
 	brokers map[int32]string
 	topics  map[string]*Topic
 	factor  int16
@@ -99,6 +103,8 @@ func (c *Client) connect(addr string) (*conn, error) {
 		c.violated(err)
 		return nil, err
 	}
+	c.dialled++
+	x.number = c.dialled
 	c.conns[addr] = x
 	return x, nil
 }

@@ -40,8 +40,10 @@ type conn struct {
 	h           host.Host
 	c           host.Conn
 	name        string
+	number      int // counts the connections of its client
 	lazy        time.Duration
 	stall       func() time.Duration
+	produces    func(string, int32)
 	calls       *host.Queue[*Call]
 	versions    map[int16]wire.Range
 	correlation int32
@@ -55,7 +57,7 @@ func dial(h host.Host, addr string, o Options, deadline host.Instant) (*conn, er
 	if err != nil {
 		return nil, err
 	}
-	x := &conn{h: h, c: c, name: o.Name, lazy: o.Lazy, stall: o.Stall, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
+	x := &conn{h: h, c: c, name: o.Name, lazy: o.Lazy, stall: o.Stall, produces: o.Produces, calls: host.NewQueue[*Call](h.Tasks, 64, nil), lost: host.NewFuture[error](h.Tasks)}
 	h.Tasks.Go(o.Name+" reads", x.read)
 	m := wire.NewApiVersionsRequest()
 	m.ClientSoftwareName, m.ClientSoftwareVersion = "millrace-sim", "1"
@@ -88,6 +90,9 @@ func (x *conn) send(m wire.Message, version int16, deadline host.Instant, answer
 	if answered && !x.calls.Put(call) {
 		call.done.Set(Answer{Err: fmt.Errorf("%w: connection lost", ErrUnanswered)})
 		return call
+	}
+	if x.produces != nil && answered && call.key == wire.KeyProduce {
+		x.produces(x.c.LocalAddr(), call.correlation)
 	}
 	x.c.SetSendDeadline(deadline)
 	if _, err := x.c.Send(parts...); err != nil {

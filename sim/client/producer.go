@@ -38,8 +38,13 @@ type Batch struct {
 	Time     int64 // LogAppendTime, -1 without
 	Err      error
 	Attempts int
+	// Connection is the number of the client's connection on which it was last sent, 0 for one that was not.
+	Connection int
 	// Called is the time of the first attempt, Returned that of the outcome.
 	Called, Returned host.Instant
+	// Local and Correlation name the request whose answer acknowledged it, as Options.Produces does.
+	Local       string
+	Correlation int32
 
 	order     uint64
 	created   host.Instant
@@ -306,12 +311,23 @@ func (p *Producer) interrupted(addr string) bool {
 
 // start sends batches over the connection on which others are under way, even if that has just ended, or any if none are.
 func (p *Producer) start(addr string, batches []*Batch, now host.Instant) (*Call, error) {
+	call, err := p.startOnAny(addr, p.message(batches, now))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range batches {
+		b.Connection = call.conn.number
+	}
+	return call, nil
+}
+
+func (p *Producer) startOnAny(addr string, m wire.Message) (*Call, error) {
 	for _, r := range p.flying {
 		if r.addr == addr {
-			return p.c.startOn(r.call.conn, p.message(batches, now))
+			return p.c.startOn(r.call.conn, m)
 		}
 	}
-	return p.c.Start(addr, p.message(batches, now))
+	return p.c.Start(addr, m)
 }
 
 // message is the request that carries some batches.

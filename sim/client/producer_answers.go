@@ -84,6 +84,7 @@ func (p *Producer) settle(r *request, answer Answer) {
 			p.unanswered([]*Batch{b}, ErrUnanswered)
 			continue
 		}
+		b.Local, b.Correlation = r.call.conn.c.LocalAddr(), r.call.correlation
 		p.settleOne(b, part)
 	}
 }

@@ -304,7 +304,7 @@ func (t *trial) goBack(b *broker, down time.Duration) {
 		s := ""
 		for _, x := range t.brokers {
 			if x != b {
-				s += fmt.Sprint(x.node.Boots(), x.up(), " ")
+				s += fmt.Sprint(x.node.Boots(), x.up() && !x.stopping, " ")
 			}
 		}
 		return s
