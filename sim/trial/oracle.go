@@ -101,7 +101,9 @@ type partitionLog struct {
 type seen struct {
 	id    recordID
 	epoch int32 // -1 as long as it was only acknowledged
-	time  int64
+	// doubtful says that the epoch was read while disks may have rotted: it is not in the checksum.
+	doubtful bool
+	time     int64
 }
 
 func newOracle(t *trial) *oracle {
@@ -174,6 +176,7 @@ func (o *oracle) finished(p *producerState, l *partitionLog, b *client.Batch, id
 	}
 	if p.acks == -1 {
 		l.ends = max(l.ends, b.Offset+int64(len(ids)))
+		o.trial.outages.finished(l, b)
 	}
 }
 
@@ -231,17 +234,18 @@ func (o *oracle) place(l *partitionLog, offset int64, id recordID, epoch int32, 
 	}
 	s.offset = offset
 	if epoch >= 0 {
-		if have.epoch >= 0 && have.epoch != epoch && o.trial.rots() && !o.trial.healed {
-			return // the epoch is not in the checksum, and nothing has found the wrong bit yet
+		rotting := o.trial.rots() && !o.trial.healed
+		if have.epoch >= 0 && have.epoch != epoch && rotting {
+			return // nothing has found the wrong bit yet, here or there
 		}
-		if have.epoch >= 0 && have.epoch != epoch {
+		if have.epoch >= 0 && have.epoch != epoch && !have.doubtful {
 			o.trial.failf("%v: offset %d had leader epoch %d, and now %d", l, offset, have.epoch, epoch)
 		}
 		// Whoever leads in an epoch that clients hear of has committed something in it: nothing older comes behind that.
-		if epoch < s.least && !(o.trial.rots() && !o.trial.healed) {
+		if epoch < s.least && !rotting {
 			o.trial.failf("%v: offset %d has leader epoch %d, and epoch %d was known before the record was sent", l, offset, epoch, s.least)
 		}
-		have.epoch = epoch
+		have.epoch, have.doubtful = epoch, rotting
 	}
 	if at >= 0 && l.topic.plan.AppendTime {
 		if have.time >= 0 && have.time != at {
