@@ -71,7 +71,7 @@ mutants: ## each planted bug, until the simulator finds it, and those of single 
 	@mkdir -p build
 	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
 	build/millrace-mutants sim --mutants --starts $(STARTS) --limit $(LIMIT) --jobs $(JOBS)
-	$(GO) test -tags mutants -count=1 -v -run 'Mutants' ./wal ./partition ./net/peer ./node ./node/shard ./node/group
+	$(GO) test -tags mutants -count=1 -v -run 'Mutants' ./wal ./partition ./net/peer ./node ./node/shard ./node/group ./sim/trial
 
 chaos: build ## three real nodes, tormented for MINUTES, and what their clients saw, checked
 	build/millrace chaos --nodes 3 --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(CHAOS)

@@ -80,6 +80,9 @@ func (c *conn) Read(p []byte) (int, error) {
 // tasks run in between.
 func (c *conn) Send(parts ...host.Part) (int64, error) {
 	w := c.world
+	if w.options.Sends != nil {
+		w.options.Sends(c.inc.node, c.remote, parts)
+	}
 	var total int64
 	for _, part := range parts {
 		size := part.Size()

@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // Happening is something that a world notes beside its I/O: a boot, the end of a process, a fault that strikes, and what
 // the harness says with [World.Note].
@@ -39,7 +42,35 @@ func (n *Node) Synced(path string) []byte {
 	if f == nil || f.dir {
 		return nil
 	}
-	b := make([]byte, f.stableSize)
-	copy(b, f.stable)
-	return b
+	b, size := f.certain()
+	image := make([]byte, size)
+	copy(image, b)
+	return image
+}
+
+// Certain calls what for each file whose path matches, of those that are certain to survive a power cut, in the order of
+// their paths, with what of the file is. The bytes belong to the disk.
+func (n *Node) Certain(match func(path string) bool, what func(path string, b []byte)) {
+	for _, p := range sortedPaths(n.disk.stable) {
+		if f := n.disk.stable[p]; !f.dir && match(p) {
+			b, size := f.certain()
+			what(p, b[:min(int64(len(b)), size)])
+		}
+	}
+}
+
+// certain is the image of the file that a power cut leaves which keeps nothing that it may lose, and its size, which may be
+// larger.
+func (f *inode) certain() ([]byte, int64) {
+	image, size, own := f.stable, f.stableSize, false
+	for _, c := range f.pending {
+		if !c.synced || c.truncate {
+			continue
+		}
+		if !own {
+			image, own = bytes.Clone(image), true
+		}
+		image, size = put(image, c.off, c.data), max(size, c.size)
+	}
+	return image, size
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"millrace/node/host"
 )
 
 // Options are what a world needs besides its seed. The zero value works.
@@ -30,6 +32,9 @@ type Options struct {
 	Trace     io.Writer
 	TraceFrom uint64
 	Log       io.Writer
+	// Sends, if not nil, is told when a process hands bytes to the network, before they leave, and the address that they
+	// go to. It must not touch the world.
+	Sends func(from *Node, to string, parts []host.Part)
 	// Watch, if not nil, is told what is noted. It must not touch the world.
 	Watch func(Happening)
 }

@@ -33,8 +33,12 @@ func Survey(files [][]byte) []RecoveredShard {
 	}
 	slices.SortFunc(groups, func(a, b whole) int { return cmp.Compare(a.header.sequence, b.header.sequence) })
 	r := newRecovery()
+	if n := len(groups); n > 0 {
+		first := groups[n-1].header.first
+		groups = slices.DeleteFunc(groups, func(g whole) bool { return g.header.number < first })
+	}
 	for _, g := range groups {
-		if r.add(g.header, g.records) != nil {
+		if !r.follows(g.header) || r.add(g.header, g.records) != nil {
 			break
 		}
 	}

@@ -28,6 +28,7 @@ func (t *trial) reached() map[string]int {
 	}
 	r["(records) acknowledged"], r["(records) read"] = t.oracle.acked, t.oracle.reads
 	r["(segments) rolled"], r["(checkpoints) taken"] = t.rolls(), t.checkpoints()
+	r["(acknowledgements) compared with what a power cut would leave"] = t.looked
 	if t.tables > 0 {
 		r["(tables) made of compacted topics"] = t.tables
 	}

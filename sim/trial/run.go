@@ -90,6 +90,8 @@ type trial struct {
 	cuts      map[string]int       // how many faults cut a link
 	lost      bool                 // more than can be repaired is lost
 	healed    bool                 // nothing breaks any more, and long enough
+	outages   *outages
+	looked    int // answers at which the disks were looked at
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
@@ -103,10 +105,12 @@ func Run(seed uint64, o Options) Result {
 		plan = Draw(seed)
 	}
 	seed = plan.Seed
-	w := sim.New(seed, sim.Options{Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
+	var t *trial
+	sends := func(_ *sim.Node, to string, parts []host.Part) { t.outages.answers(to, parts) }
+	w := sim.New(seed, sim.Options{Sends: sends, Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: cmp.Or(plan.World.Steps, 30e6), Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
-	t := &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
-	t.oracle = newOracle(t)
+	t = &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
+	t.oracle, t.outages = newOracle(t), newOutages(t)
 	t.setFaults(true)
 	if plan.Reseed != nil {
 		w.Reseed(plan.Reseed.At, plan.Reseed.Number)
@@ -366,7 +370,7 @@ func (t *trial) disturb() {
 
 // newClient returns a client of an actor.
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
-	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked,
+	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked, Produces: t.outages.of(a),
 		Corrupt: func(error) bool { return t.rots() && !t.healed }, Violated: func(err error) { t.failf("%s: %w", name, err) }}
 	o.Repeats = func() { t.world.Struck("repeated after a lost answer") }
 	if a.Stalls > 0 {
