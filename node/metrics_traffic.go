@@ -21,6 +21,7 @@ func (b *Broker) connectionMetrics() []Metric {
 		count("millrace_connections_accepted_total", "Client connections ever accepted.", MetricCounter, n.Accepted),
 		family("millrace_connections_refused_total", "Client connections closed at once, by the limit that they were above.", MetricCounter, "reason",
 			labelled{"max.connections", float64(n.Refused.Load())}, labelled{"max.connections.per.ip", float64(n.RefusedAddress.Load())}),
+		count("millrace_connections_paced_total", "Connections after which the next had to wait, for max.connection.creation.rate.", MetricCounter, n.Paced),
 		count("millrace_connections_cut_total", "Connections closed because the client kept memory that others waited for.", MetricCounter, n.Relieved),
 		count("millrace_accept_failures_total", "Failed attempts to accept a connection, for lack of file descriptors say.", MetricCounter, n.AcceptFailed),
 		family("millrace_held_back_seconds_total", "Time for which requests and answers waited for memory, all together, by what for.", MetricCounter, "use",

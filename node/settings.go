@@ -252,6 +252,7 @@ func (b *Broker) serverOptions() server.Options {
 		o.MaxConnections = min(o.MaxConnections, n)
 	}
 	o.PerAddress = b.perAddress
+	o.AcceptRate = func() int64 { return b.layers(b.set.Catalog()).Int("max.connection.creation.rate") }
 	o.Bulky = func(key int16) bool { return key == wire.KeyProduce }
 	if set("connections.max.idle.ms") {
 		o.IdleTimeout = time.Duration(static.Int("connections.max.idle.ms")) * time.Millisecond

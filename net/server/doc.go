@@ -40,6 +40,7 @@
 // or comes slower than 64 KiB a second for long, is given up in any case after Options.StallTimeout, and so is an answer that
 // is not taken; a connection without requests after Options.IdleTimeout. An idle connection holds no buffer but 4 KiB.
 //
-// The registry lets in Options.MaxConnections connections, and MaxPerAddress from one address. Accepting goes on after it
-// has failed, a little later each time: file descriptors may be short.
+// The registry lets in Options.MaxConnections connections, and MaxPerAddress from one address. With
+// Options.AcceptRate it takes only so many in a second, a second's worth of them at once. Accepting goes on after it has
+// failed, a little later each time: file descriptors may be short.
 package server

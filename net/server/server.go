@@ -60,6 +60,9 @@ type Options struct {
 	MaxPerAddress    int   // no bound; of connections from one address
 	// PerAddress are bounds for single addresses, instead of MaxPerAddress.
 	PerAddress map[string]int
+	// AcceptRate is how many connections are taken in a second; those above wait in the kernel's queue. It is asked for
+	// each. Nil: no bound.
+	AcceptRate func() int64
 	// Bulky says of an API that its requests are mostly bytes which are used as they lie, like Produce. The others are
 	// decoded into something larger: their frames are bound by MaxPlainBytes and charged plainCharge times. Nil: all are.
 	Bulky         func(key int16) bool
@@ -110,6 +113,7 @@ type Numbers struct {
 	Accepted    *host.Counter
 	// Refused were closed at once because there were too many, RefusedAddress because there were too many from one address.
 	Refused, RefusedAddress *host.Counter
+	Paced                   *host.Counter // after which the next had to wait, for Options.AcceptRate
 	Malformed               *host.Counter // closed because of a frame or request that cannot be
 	Relieved                *host.Counter // closed because others waited for what they held
 	AcceptFailed            *host.Counter // say for lack of file descriptors
@@ -126,7 +130,7 @@ func Start(h host.Host, l host.Listener, o Options, handler Handler) *Server {
 		events:  host.NewQueue[event](h.Tasks, 1024, nil),
 		stopped: host.NewFuture[struct{}](h.Tasks),
 		Numbers: Numbers{
-			Connections: counter(), Accepted: counter(), Refused: counter(), RefusedAddress: counter(), Malformed: counter(),
+			Connections: counter(), Accepted: counter(), Refused: counter(), RefusedAddress: counter(), Paced: counter(), Malformed: counter(),
 			Relieved: counter(), AcceptFailed: counter(), BytesIn: counter(), BytesOut: counter(),
 		},
 	}
@@ -160,6 +164,7 @@ const cutPatience = 2 * time.Second
 func (s *Server) accept() {
 	defer s.events.Post(event{accepted: true})
 	pause, warned := shortestPause, host.Instant(0)
+	var p pace
 	for {
 		conn, err := s.listener.Accept()
 		switch {
@@ -169,6 +174,13 @@ func (s *Server) accept() {
 			pause = shortestPause
 			s.Numbers.Accepted.Add(1)
 			s.events.Put(event{dialled: conn})
+			if s.options.AcceptRate == nil {
+				continue
+			}
+			if wait := p.took(s.host.Clock.Now(), s.options.AcceptRate()); wait > 0 {
+				s.Numbers.Paced.Add(1)
+				s.host.Clock.Sleep(wait)
+			}
 			continue
 		}
 		s.Numbers.AcceptFailed.Add(1)

@@ -121,6 +121,8 @@ var brokerKeys = []Key{
 	{Name: "log.roll.ms", Kind: Long, Null: true, check: atLeast(1), Doc: forTopics + "segment.ms."},
 	{Name: "log.segment.bytes", Kind: Int, Default: "1073741824", check: atLeast(1048576), Doc: forTopics + "segment.bytes."},
 	{Name: "log.segment.delete.delay.ms", Kind: Long, Default: "60000", check: atLeast(0), Doc: forTopics + "file.delete.delay.ms."},
+	{Name: "max.connection.creation.rate", Kind: Int, Default: "2147483647", check: atLeast(0),
+		Doc: "How many connections the broker takes in a second, a second's worth of them at once; more wait to be accepted."},
 	{Name: "max.connections", Kind: Int, Default: "2147483647", Fixed: true, check: atLeast(0), Doc: "How many connections the broker keeps at once; more are closed."},
 	{Name: "max.connections.per.ip", Kind: Int, Default: "2147483647", Fixed: true, check: atLeast(0),
 		Doc: "How many connections the broker keeps at once from one address; more are closed."},

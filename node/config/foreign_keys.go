@@ -98,7 +98,6 @@ var foreignKeys = []Key{
 	{Name: "log.dir.failure.timeout.ms", Kind: Long, Null: true, Fixed: true},
 	{Name: "log.flush.offset.checkpoint.interval.ms", Kind: Int, Null: true, Fixed: true},
 	{Name: "log.flush.start.offset.checkpoint.interval.ms", Kind: Int, Null: true, Fixed: true},
-	{Name: "max.connection.creation.rate", Kind: Int, Null: true},
 	{Name: "metadata.log.dir", Kind: String, Null: true, Fixed: true},
 	{Name: "metadata.log.max.record.bytes.between.snapshots", Kind: Long, Null: true, Fixed: true},
 	{Name: "metadata.log.max.snapshot.interval.ms", Kind: Long, Null: true, Fixed: true},
