@@ -71,6 +71,7 @@ type Member struct {
 	// Of the classic protocol:
 	counts map[string]int // partitions of the topics that the leader assigned
 	leads  bool
+	stale  bool // it was assigned what it does not subscribe to
 	// Of the consumer protocol:
 	again    bool // the whole subscription is to be said again
 	report   bool // what it has has changed

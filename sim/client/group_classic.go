@@ -24,6 +24,9 @@ func (m *Member) subscription() []byte {
 	s.Topics = m.o.Topics
 	s.GenerationId = m.Generation
 	version := int16(0)
+	if m.stale { // Kafka's consumers always say their generation; here what is the same again is another way, too
+		version = 2
+	}
 	if m.o.Protocol == Cooperative {
 		version = 2
 		for _, h := range m.Owned {
@@ -142,7 +145,14 @@ func (m *Member) assigned(b []byte) error {
 			}
 		}
 	}
-	m.Joined = !m.keep(list)
+	gave := m.keep(list)
+	// A static member that comes back with other topics gets what it had, and nobody else hears of the topics. As Kafka's
+	// consumers do, it takes nothing of that and joins again, naming its generation, by which it says something new.
+	if m.stale = slices.ContainsFunc(list, func(p TopicPartition) bool { return !slices.Contains(m.o.Topics, p.Topic) }); m.stale {
+		m.Joined = false
+		return nil
+	}
+	m.Joined = !gave
 	m.take(list)
 	return nil
 }
