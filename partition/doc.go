@@ -28,7 +28,8 @@
 // names) → the encoded Checkpoint durable in the write-ahead log → Checkpointed (owner). Until then the raft entries after
 // the previous checkpoint are kept and applied again. Open truncates the last segment to the checkpoint's position and
 // deletes later segments, since what is behind may be holes; it needs no sync, as another crash repeats it. A file that is missing or too short there is damaged (see Holes). Files are
-// deleted only by Checkpointed, when no durable checkpoint needs them. A segment's file and its directory entry come into
+// deleted only by Checkpointed, when no durable checkpoint needs them, after their last reader, and large ones piece by piece, so that a file
+// system that discards what is freed does not hold up the log's durable writes. A segment's file and its directory entry come into
 // being with its first write, before the SyncAll of the first checkpoint that names it.
 //
 // # Holes

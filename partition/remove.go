@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"millrace/node/host"
 )
@@ -14,8 +15,15 @@ type removal struct {
 	dir string
 }
 
-// removeAll is the task that deletes files. Deleting a large one may take a file system a long time (it gives the space
-// back to the device), which must hold up neither writers nor readers.
+// A large file is deleted in pieces of some of the largest chunks, from its end, with pauses: a file system that gives
+// space back to the device (the mount option discard) holds up everybody's durable writes meanwhile, by some 50 ms for each
+// GB that is deleted at once.
+const (
+	removedChunks = 4
+	removalPause  = 10 * time.Millisecond
+)
+
+// removeAll is the task that deletes files, which may take long and must hold up neither writers nor readers.
 func (s *Shared) removeAll() {
 	var todo []removal
 	for {
@@ -29,7 +37,9 @@ func (s *Shared) removeAll() {
 			if r.seg == nil {
 				err = s.RemoveDir(r.dir)
 			} else {
-				err = s.remove(r.seg.name+logSuffix, r.seg.name+indexSuffix)
+				if err = s.shrink(r.seg.name + logSuffix); err == nil {
+					err = s.remove(r.seg.name+logSuffix, r.seg.name+indexSuffix)
+				}
 				r.seg.dir.Release()
 			}
 			if err != nil {
@@ -39,6 +49,27 @@ func (s *Shared) removeAll() {
 		}
 		clear(todo)
 	}
+}
+
+// shrink leaves of a file at most a piece. No checkpoint names it and nobody reads it any more. When the node stops, it
+// does not wait: the rest goes at once.
+func (s *Shared) shrink(name string) error {
+	f, err := s.host.Disk.Open(name, host.Mode{})
+	if errors.Is(err, host.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	piece := removedChunks * int64(s.o.LargestChunk)
+	size, err := f.Size()
+	for size > piece && err == nil && s.leaving.Load() == 0 {
+		size -= piece
+		if err = f.Truncate(size); err == nil {
+			s.host.Clock.Sleep(removalPause)
+		}
+	}
+	return errors.Join(err, f.Close())
 }
 
 // remove deletes files; those that do not exist are no error.

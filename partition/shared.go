@@ -65,6 +65,8 @@ type Shared struct {
 	files   *files
 	// removals waits for the task that deletes files.
 	removals *host.Queue[removal]
+	// leaving is not 0 once Close was called.
+	leaving *host.Counter
 	// queued is the number of bytes that wait to be written; tails is the memory of chunks that logs append to, cached
 	// that of the chunks behind them.
 	queued, tails, cached *host.Counter
@@ -79,7 +81,7 @@ func NewShared(h host.Host, o Options) *Shared {
 		tails: host.NewCounter(h.Tasks), cached: host.NewCounter(h.Tasks), failed: host.NewFuture[error](h.Tasks)}
 	s.files = &files{shared: s, queue: host.NewQueue[filesOp](h.Tasks, 1024, nil)}
 	s.start("segment files", s.files.run)
-	s.removals = host.NewQueue[removal](h.Tasks, 1024, nil)
+	s.removals, s.leaving = host.NewQueue[removal](h.Tasks, 1024, nil), host.NewCounter(h.Tasks)
 	s.start("segment removal", s.removeAll)
 	for range o.Writers {
 		w := &writer{shared: s, queue: host.NewQueue[writeOp](h.Tasks, 1024, nil)}
@@ -104,6 +106,7 @@ func (s *Shared) Failed() *host.Future[error] { return s.failed }
 // Close ends the tasks and closes the files, after the logs were closed. What waits to be written is written before.
 // When it returns nothing touches the disk any more, so the data directory may be unlocked.
 func (s *Shared) Close() {
+	s.leaving.Add(1)
 	for _, w := range s.writers {
 		w.queue.Close()
 	}
