@@ -2,7 +2,6 @@ package group
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"millrace/net/wire"
@@ -82,7 +81,7 @@ func (h *heartbeat) joinClassic(r *JoinRequest, s *wire.ConsumerProtocolSubscrip
 		return outcome{}, refused
 	}
 	if h.downgrades {
-		return h.downgradeReplacing(r, updated)
+		return h.downgradeReplacing(updated)
 	}
 	reply := &JoinResponse{MemberID: updated.id, Generation: updated.epoch, ProtocolType: typeConsumer, ProtocolName: protocols[0].Name}
 	return h.encoded(outcome{reply: reply, accepted: func() {
@@ -232,20 +231,13 @@ func (c *Coordinator) canDowngradeReplacing(g *consumerGroup, m *consumerMember)
 // keepsTarget says whether the operation ends in a classic group, whose members assign partitions themselves.
 func (h *heartbeat) keepsTarget() bool { return h.downgrades }
 
-// downgradeReplacing makes a classic group of all members. If they all have the target, of the last epoch, they go on with it;
-// otherwise they rebalance.
-func (h *heartbeat) downgradeReplacing(r *JoinRequest, m *consumerMember) (outcome, *refusal) {
+// downgradeReplacing makes a classic group of all members, which then rebalances. Kafka lets them go on with what they have:
+// then who waits for a partition waits until the next rebalance, and nobody knows that it leads, so that nobody sees the
+// topics grow.
+func (h *heartbeat) downgradeReplacing(m *consumerMember) (outcome, *refusal) {
 	c := h.c
 	if refused := h.replay(); refused != nil {
 		return outcome{}, refused
-	}
-	stale := h.g.assignmentEpoch < h.g.epoch || !slices.Equal(h.g.members[m.id].assigned.partitions(), h.g.targets[m.id])
-	for _, id := range sortedKeys(h.g.members) {
-		// Kafka lets them be as they are; who waits for a partition then waits until the next rebalance.
-		stale = stale || id != m.id && !h.g.members[id].reconciled(h.g.assignmentEpoch)
-	}
-	if !stale {
-		m = h.g.members[m.id].with(func(m *consumerMember) { m.epoch = h.g.assignmentEpoch })
 	}
 	classic := c.toClassic(h.g)
 	record, err := classic.record(func(m *member) []byte { return m.assignment })
@@ -255,11 +247,10 @@ func (h *heartbeat) downgradeReplacing(r *JoinRequest, m *consumerMember) (outco
 	w := &writer{records: h.records}
 	w.groupTombstones(h.g)
 	w.records = append(w.records, record)
-	reply := &JoinResponse{MemberID: m.id, Generation: m.epoch, ProtocolType: typeConsumer, ProtocolName: classic.protocolName}
+	reply := &JoinResponse{MemberID: m.id, Generation: classic.generation, ProtocolType: typeConsumer,
+		ProtocolName: classic.protocolName} // which is told to join again when it asks what it has
 	return w.encoded(outcome{reply: reply, accepted: func() {
 		c.becomeClassic(h.g, classic)
-		if stale {
-			c.prepareRebalance(classic, "the last member of the consumer protocol speaks the classic one now: the group is a classic one")
-		}
+		c.prepareRebalance(classic, "the last member of the consumer protocol speaks the classic one now: the group is a classic one")
 	}})
 }

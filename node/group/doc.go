@@ -89,8 +89,9 @@
 // StoryRequest tells that, whom a group waits for, and its offsets; ObserveRequest (observe.go) how many groups there are
 // and all their offsets, for the measuring of lag in the room above.
 //
-// What differs from Kafka 4.3.1: a group that becomes a classic one rebalances unless all its members have their target, and
-// remembers what they have, not what they should have, since otherwise two could have the same; the hash of the topics' metadata, so that who changes from one to the other assigns once
+// What differs from Kafka 4.3.1: a group that becomes a classic one always rebalances, and
+// remembers what they have, not what they should have, since otherwise two could have the same; one that becomes a consumer
+// group is always assigned anew, since its topics may have grown since its leader assigned them; the hash of the topics' metadata, so that who changes from one to the other assigns once
 // more; racks are not in it, since no assignor looks at them. Assignors take members in the order of their ids, where Kafka
 // takes them in the order of a hash table. A regular expression whose program is too large for its group's topics is refused
 // or matches nothing.

@@ -1,7 +1,9 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"millrace/net/wire"
 	"millrace/node/host/mutant"
@@ -25,17 +27,19 @@ func (h *heartbeat) upgrade(old *classic) *refusal {
 		return cannot("the group size exceeds the consumer group maximum size.")
 	}
 	var members []*consumerMember
+	var claims []claim
 	protocol := old.protocolName
 	if protocol == "" {
 		protocol = old.choose() // of a rebalance that gathers members since the group was empty
 	}
 	for _, m := range old.members {
-		member, err := h.fromClassic(old, m, protocol)
+		member, claimed, err := h.fromClassic(old, m, protocol)
 		if err != "" {
 			return cannot(err)
 		}
-		members = append(members, member)
+		members, claims = append(members, member), append(claims, claimed)
 	}
+	members = claimed(members, claims, old.generation)
 	h.g, h.upgraded = newConsumerGroup(old.id), old
 	h.records = append(h.records, groupTombstone(old.id))
 	var topics []string
@@ -46,10 +50,11 @@ func (h *heartbeat) upgrade(old *classic) *refusal {
 		for _, m := range members {
 			w.member(old.id, m)
 		}
+		// What its members have need not be all that there is: they may wait for their assignment, or the topics have grown
+		// since their leader assigned them. Whoever comes may come as one of them, which by itself is no reason for a new
+		// assignment. Another hash is.
 		hash := metadataHash(h.c.cluster, sortedNames(topics))
-		if old.state != stable {
-			// What its members have is not all that there is, and whoever comes may come as one of them, which by itself is no
-			// reason for a new assignment. Another hash is.
+		if !mutant.On("group-migrated-with-old-target") {
 			hash++
 		}
 		w.group(old.id, old.generation, hash)
@@ -63,12 +68,46 @@ func (h *heartbeat) upgrade(old *classic) *refusal {
 	})
 }
 
+// claim is what a member said that it had when it joined last, and in which generation it was then.
+type claim struct {
+	generation int32
+	owned      partitions
+}
+
+// claimed adds to what the members are assigned what else they may have. A cooperative member keeps what it has while it
+// joins, until it hears of its new assignment, which it may never do now. (Kafka forgets that. If the rebalance was under
+// way, others are given what such a member still reads.) What was assigned to somebody else since is not the member's, and
+// of two who claim the same the one of the later generation has it.
+func claimed(members []*consumerMember, claims []claim, generation int32) []*consumerMember {
+	taken := map[partitionID]bool{}
+	order := make([]int, len(members))
+	for i, m := range members {
+		order[i] = i
+		for _, p := range m.assigned {
+			taken[p.partitionID] = true
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(claims[b].generation, claims[a].generation) })
+	out := slices.Clone(members)
+	for _, i := range order {
+		var more partitions
+		for _, p := range claims[i].owned {
+			if !taken[p] {
+				taken[p] = true
+				more = append(more, p)
+			}
+		}
+		out[i] = members[i].with(func(m *consumerMember) { m.assigned = more.since(generation).union(m.assigned) })
+	}
+	return out
+}
+
 // fromClassic reads a member's subscription and assignment; or it says why it cannot.
-func (h *heartbeat) fromClassic(g *classic, m *member, protocol string) (*consumerMember, string) {
+func (h *heartbeat) fromClassic(g *classic, m *member, protocol string) (*consumerMember, claim, string) {
 	const malformed = "the embedded consumer protocol is malformed."
 	s, ok := readSubscription(m.metadata(protocol))
 	if !ok {
-		return nil, malformed
+		return nil, claim{}, malformed
 	}
 	c := newConsumerMember(m.id)
 	c.epoch, c.previousEpoch, c.state = g.generation, g.generation, memberStable
@@ -80,15 +119,19 @@ func (h *heartbeat) fromClassic(g *classic, m *member, protocol string) (*consum
 	c.clientID, c.clientHost = m.clientID, m.clientHost
 	c.names = sortedNames(s.Topics)
 	c.classic = &classicMember{sessionTimeout: int32(m.sessionTimeout.Milliseconds()), protocols: m.protocols}
+	var claims claim
+	if !mutant.On("group-migrated-without-claims") {
+		claims = claim{s.GenerationId, h.c.existing(h.c.ownedByName(s))}
+	}
 	if len(m.assignment) == 0 {
-		return c, ""
+		return c, claims, ""
 	}
 	a, ok := readAssignment(m.assignment)
 	switch {
 	case !ok:
-		return nil, malformed
+		return nil, claim{}, malformed
 	case len(a.UserData) > 0:
-		return nil, "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default " +
+		return nil, claim{}, "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default " +
 			"assignor before re-attempting the upgrade."
 	}
 	var assigned []TopicPartitions
@@ -100,7 +143,15 @@ func (h *heartbeat) fromClassic(g *classic, m *member, protocol string) (*consum
 	if !mutant.On("group-migrated-without-assignment") {
 		c.assigned = fromTopics(assigned).since(g.generation)
 	}
-	return c, ""
+	return c, claims, ""
+}
+
+// existing leaves out partitions that topics do not have.
+func (c *Coordinator) existing(list partitions) partitions {
+	return slices.DeleteFunc(list, func(p partitionID) bool {
+		t, _ := c.cluster.TopicByID(p.topic)
+		return p.index < 0 || p.index >= t.Partitions
+	})
 }
 
 func notEmpty(s *string) *string {

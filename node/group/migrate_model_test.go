@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // TestMigrationModel lets clients of both protocols share a group, each of them changing its protocol now and then, with
-// appends that are applied late or fail, and crashes. It holds against it:
+// appends that are applied late or fail, crashes, and a topic that grows. It holds against it:
 //
 //	a partition has at most one owner among the clients that may think they have it
 //	every request is answered once
@@ -28,6 +29,7 @@ func runMigrationModel(t *rapid.T) {
 		"restart":  func(t *rapid.T) { m.begin(m.any(t), rapid.Bool().Draw(t, "classic")) },
 		"leave":    func(t *rapid.T) { m.leave(m.any(t)) },
 		"pass":     func(t *rapid.T) { m.w.advance(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond) },
+		"grow":     func(*rapid.T) { m.grow() },
 		"apply":    func(*rapid.T) { m.apply() },
 		"fail":     func(*rapid.T) { m.fail() },
 		"crash":    m.crash,
@@ -36,7 +38,7 @@ func runMigrationModel(t *rapid.T) {
 	m.quiet(t)
 }
 
-// migrant is a client that speaks either protocol. The classic one it speaks as an eager consumer does.
+// migrant is a client that speaks either protocol. The classic one it speaks as an eager or as a cooperative consumer does.
 type migrant struct {
 	n        int
 	classic  bool
@@ -44,7 +46,8 @@ type migrant struct {
 	instance string
 	epoch    int32  // or generation
 	state    string // "new", "joined": needs its assignment, "stable"
-	leads    []string
+	leads    []JoinedMember
+	counted  int32 // of the topic's partitions when it became the leader of a classic group, 0: it is not
 	owned    partitions
 	reports  bool // has something to report
 	until    host.Instant
@@ -53,12 +56,14 @@ type migrant struct {
 }
 
 type migrationModel struct {
-	t       *rapid.T
-	w       *world
-	topic   Topic
-	clients []*migrant
-	asked   map[uint64]*migrant
-	lives   int
+	t     *rapid.T
+	w     *world
+	topic Topic
+	// cooperative says what classic clients are, all of them.
+	cooperative bool
+	clients     []*migrant
+	asked       map[uint64]*migrant
+	lives       int
 }
 
 func newMigrationModel(t *rapid.T) *migrationModel {
@@ -67,7 +72,7 @@ func newMigrationModel(t *rapid.T) *migrationModel {
 	config.ConsumerSession = Bounds{6 * time.Second, time.Second, time.Minute}
 	config.ConsumerAssignment = Bounds{0, 0, time.Minute}
 	config.OffsetsRetentionInterval = 24 * time.Hour
-	m := &migrationModel{t: t, w: newWorld(config), asked: map[uint64]*migrant{}}
+	m := &migrationModel{t: t, w: newWorld(config), asked: map[uint64]*migrant{}, cooperative: rapid.Bool().Draw(t, "cooperative")}
 	cluster := (*testCluster)(nil).with("t", 4)
 	m.topic, _ = cluster.Topic("t")
 	m.w.cluster = cluster
@@ -115,7 +120,7 @@ func (m *migrationModel) ask(c *migrant, r Request) {
 // begin is a new process of the client; a static one keeps its instance id.
 func (m *migrationModel) begin(c *migrant, classic bool) {
 	m.lives++
-	c.classic, c.epoch, c.state, c.owned, c.leads = classic, 0, "new", nil, nil
+	c.classic, c.epoch, c.state, c.owned, c.leads, c.counted = classic, 0, "new", nil, nil, 0
 	if c.id = ""; !classic {
 		c.id = fmt.Sprintf("m%d-%d", c.n, m.lives)
 	}
@@ -142,26 +147,53 @@ func (m *migrationModel) step(c *migrant) {
 			r.Owned = append([]TopicPartitions{}, c.owned.byTopic()...)
 		}
 		m.ask(c, r)
-	case c.state == "new":
-		c.owned = nil // an eager consumer gives all back before it joins
+	case c.state == "new" || c.state == "stable" && c.counted != 0 && c.counted != m.topic.Partitions:
+		if c.state, c.counted = "new", 0; !m.cooperative {
+			c.owned = nil // an eager consumer gives all back before it joins
+		}
 		m.ask(c, &JoinRequest{GroupID: "g", MemberID: c.id, InstanceID: c.instance, ClientID: "c", ClientHost: "/192.0.2.1",
-			ProtocolType: "consumer", Protocols: []Protocol{{"range", subscribe("t")}}, SessionTimeout: 6 * time.Second,
+			ProtocolType: "consumer", Protocols: []Protocol{{"range", c.subscription()}}, SessionTimeout: 6 * time.Second,
 			RebalanceTimeout: 4 * time.Second, RequireMemberID: true, CanSkipAssignment: true})
 	case c.state == "joined":
 		r := &SyncRequest{GroupID: "g", MemberID: c.id, InstanceID: c.instance, Generation: c.epoch, ProtocolType: "consumer", ProtocolName: "range"}
-		for i, id := range c.leads {
-			var set partitions
-			for p := range m.topic.Partitions {
-				if int(p)%len(c.leads) == i {
-					set = append(set, partitionID{m.topic.ID, p})
-				}
-			}
-			r.Assignments = append(r.Assignments, Assignment{id, m.w.c.classicAssignment(set, subscribe("t"))})
+		for i, member := range c.leads {
+			r.Assignments = append(r.Assignments, Assignment{member.MemberID, m.w.c.classicAssignment(m.part(c.leads, i), member.Metadata)})
 		}
 		m.ask(c, r)
 	default:
 		m.ask(c, &HeartbeatRequest{GroupID: "g", MemberID: c.id, InstanceID: c.instance, Generation: c.epoch})
 	}
+}
+
+// subscription is what a classic client says of itself.
+func (c *migrant) subscription() []byte {
+	s := &wire.ConsumerProtocolSubscription{Topics: []string{"t"}, GenerationId: c.epoch}
+	for _, p := range c.owned {
+		s.OwnedPartitions = append(s.OwnedPartitions, wire.ConsumerProtocolSubscriptionTopicPartition{Topic: "t", Partitions: []int32{p.index}})
+	}
+	b, err := encode(2, 2, s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// part is what the leader gives to one of the members: nothing that another one says it has.
+func (m *migrationModel) part(members []JoinedMember, i int) partitions {
+	var set partitions
+	for p := range m.topic.Partitions {
+		id := partitionID{m.topic.ID, p}
+		free := int(p)%len(members) == i
+		for j, o := range members {
+			if s, _ := readSubscription(o.Metadata); j != i && m.w.c.ownedByName(s).has(id) {
+				free = false
+			}
+		}
+		if free {
+			set = append(set, id)
+		}
+	}
+	return set
 }
 
 func (m *migrationModel) leave(c *migrant) {
@@ -202,12 +234,16 @@ func (m *migrationModel) seen(tag uint64, r Request, answer Response) {
 	case *JoinResponse:
 		switch a.Error {
 		case wire.ErrNone:
-			c.id, c.epoch, c.state, c.leads = a.MemberID, a.Generation, "joined", nil
-			for _, member := range a.Members {
-				c.leads = append(c.leads, member.MemberID)
+			c.id, c.epoch, c.state, c.leads, c.counted = a.MemberID, a.Generation, "joined", nil, 0
+			if a.Leader == a.MemberID {
+				c.counted = m.topic.Partitions
 			}
+			c.leads = a.Members
 			if a.Leader != a.MemberID || a.SkipAssignment {
 				c.leads = nil
+			}
+			if a.SkipAssignment {
+				c.counted = -1 // it does not know for how many that was
 			}
 		case wire.ErrMemberIdRequired:
 			c.id = a.MemberID
@@ -218,18 +254,23 @@ func (m *migrationModel) seen(tag uint64, r Request, answer Response) {
 	case *SyncResponse:
 		switch a.Error {
 		case wire.ErrNone:
-			c.state, c.owned = "stable", nil
+			var owned partitions
 			if parsed, ok := readAssignment(a.Assignment); ok {
 				for _, t := range parsed.AssignedPartitions {
-					c.owned = append(c.owned, fromTopics([]TopicPartitions{{m.topic.ID, t.Partitions}})...)
+					owned = append(owned, fromTopics([]TopicPartitions{{m.topic.ID, t.Partitions}})...)
 				}
 			}
+			c.state = "stable"
+			if slices.ContainsFunc(c.owned, func(p partitionID) bool { return !owned.has(p) }) {
+				c.state = "new" // it says what it has given back
+			}
+			c.owned = owned
 			m.heard(c)
 		case wire.ErrUnknownMemberId, wire.ErrFencedInstanceId:
 			lost()
 		case wire.ErrCoordinatorNotAvailable, wire.ErrNotCoordinator:
 		default:
-			c.state = "new"
+			c.rejoins(a.Error)
 		}
 	case *HeartbeatResponse:
 		switch a.Error {
@@ -239,13 +280,28 @@ func (m *migrationModel) seen(tag uint64, r Request, answer Response) {
 			lost()
 		case wire.ErrCoordinatorNotAvailable, wire.ErrNotCoordinator:
 		default:
-			c.state, c.owned = "new", nil
+			c.rejoins(a.Error)
 		}
+	}
+}
+
+// rejoins makes a classic client join again. What it has it can keep only if the generation is the last that it knows.
+func (c *migrant) rejoins(code ErrorCode) {
+	if c.state = "new"; code != wire.ErrRebalanceInProgress {
+		c.owned, c.epoch = nil, -1
 	}
 }
 
 // heard says that the client has what it has, for as long as the coordinator must count with it.
 func (m *migrationModel) heard(c *migrant) { c.until = c.sent.Add(4 * time.Second) }
+
+// grow adds a partition to the topic, which the leader of a classic group sees by itself.
+func (m *migrationModel) grow() {
+	cluster := m.w.cluster.(*testCluster).with("t", min(m.topic.Partitions+1, 8))
+	m.topic, _ = cluster.Topic("t")
+	m.w.cluster = cluster
+	m.w.c.SetCluster(cluster, false)
+}
 
 func (m *migrationModel) apply() {
 	if len(m.w.open) > 0 {

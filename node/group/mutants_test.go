@@ -10,16 +10,24 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestMutantsAreFound plants those of this room's bugs one by one that a model shows sooner than whole runs (sim/trial); the
-// model must find each.
+// TestMutantsAreFound plants those of this room's bugs one by one that its tests show sooner than whole runs (sim/trial); the
+// model or the script must find each.
 func TestMutantsAreFound(t *testing.T) {
-	for _, name := range []string{"group-assigned-before-released"} {
-		model := runConsumerModel
+	migration := func() string {
+		probe := &probe{}
+		runScript(probe, "testdata/consumer-migration.txt")
+		return probe.why
+	}
+	for name, finds := range map[string]func() string{
+		"group-assigned-before-released": func() string { return finds(runConsumerModel) },
+		"group-migrated-without-claims":  migration,
+		"group-migrated-with-old-target": migration,
+	} {
 		t.Run(name, func(t *testing.T) {
 			mutant.Enable(name)
 			defer mutant.Enable("")
 			for round := range 20 {
-				if why := finds(model); why != "" {
+				if why := finds(); why != "" {
 					t.Logf("found in round %d: %.300s", round, why)
 					return
 				}

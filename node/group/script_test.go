@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-func runScript(t *testing.T, file string) {
+func runScript(t testing.TB, file string) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -363,6 +363,9 @@ func protocols(text string) []Protocol {
 		if topics, ok := strings.CutPrefix(meta, "topics("); ok {
 			bytes = subscribe(strings.Split(strings.TrimSuffix(topics, ")"), ",")...)
 		}
+		if places, ok := strings.CutPrefix(meta, "owns("); ok { // a cooperative member's, of one topic
+			bytes = owning(strings.Split(strings.TrimSuffix(places, ")"), ","))
+		}
 		if name != "" {
 			out = append(out, Protocol{name, bytes})
 		}
@@ -373,6 +376,22 @@ func protocols(text string) []Protocol {
 // subscribe is the metadata of a consumer.
 func subscribe(topics ...string) []byte {
 	b, err := encode(1, 1, &wire.ConsumerProtocolSubscription{Topics: topics})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// owning is the metadata of a consumer that says what it has of its topic.
+func owning(places []string) []byte {
+	m := &wire.ConsumerProtocolSubscription{}
+	for _, place := range places {
+		topic, partition, _ := strings.Cut(place, "/")
+		m.Topics = []string{topic}
+		m.OwnedPartitions = append(m.OwnedPartitions,
+			wire.ConsumerProtocolSubscriptionTopicPartition{Topic: topic, Partitions: []int32{atoi(partition)}})
+	}
+	b, err := encode(1, 1, m)
 	if err != nil {
 		panic(err)
 	}
