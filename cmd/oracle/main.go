@@ -117,7 +117,11 @@ func playBoth(subjects []*subject, suites []suite) error {
 var settings = []string{
 	"group.initial.rebalance.delay.ms=0",
 	"group.consumer.min.heartbeat.interval.ms=1000",
-	"group.consumer.min.session.timeout.ms=6000",
+	"group.consumer.min.session.timeout.ms=2000",
+	"group.min.session.timeout.ms=1000",
+	"group.max.size=2",
+	"group.consumer.max.size=2",
+	"offset.metadata.max.bytes=64",
 	"group.consumer.assignment.interval.ms=0",
 	"offsets.topic.num.partitions=2",
 	"offsets.topic.replication.factor=1",
