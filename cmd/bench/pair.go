@@ -233,6 +233,9 @@ func (p *pair) round(ctx context.Context, round int) error {
 	return nil
 }
 
+// calm is how long the disk is left alone before a latency load: what was deleted before is given back to the device meanwhile.
+const calm = 15 * time.Second
+
 // one runs one load on one broker, after all dirty pages are written.
 func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result, error) {
 	l := defaults("produce")
@@ -248,6 +251,10 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 		l.topic = s.wrote
 	}
 	unix.Sync()
+	if l.kind == "latency" {
+		time.Sleep(time.Duration(float64(calm) * p.scale))
+		unix.Sync()
+	}
 	run := l.run
 	if l.kind == "latency" {
 		run = func(ctx context.Context) (result, error) { return besideDisk(ctx, l, p.dir) }
