@@ -75,9 +75,9 @@ type claim struct {
 }
 
 // claimed adds to what the members are assigned what else they may have. A cooperative member keeps what it has while it
-// joins, until it hears of its new assignment, which it may never do now. (Kafka forgets that. If the rebalance was under
-// way, others are given what such a member still reads.) What was assigned to somebody else since is not the member's, and
-// of two who claim the same the one of the later generation has it.
+// joins, until it hears of its new assignment, which it may never do now. (As we read its source, Kafka forgets that: if the
+// rebalance was under way, others are given what such a member still reads.) What was assigned to somebody else since is not
+// the member's, and of two who claim the same the one of the later generation has it.
 func claimed(members []*consumerMember, claims []claim, generation int32) []*consumerMember {
 	taken := map[partitionID]bool{}
 	order := make([]int, len(members))
