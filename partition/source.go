@@ -179,6 +179,14 @@ func (x *source) header(pos int64) (batch.Header, error) {
 	if err != nil {
 		return batch.Header{}, err
 	}
+	return x.parse(b, pos)
+}
+
+// parse is the header at the start of b, which was read at pos, when a batch can be there.
+func (x *source) parse(b []byte, pos int64) (batch.Header, error) {
+	if len(b) < batch.HeaderSize {
+		return batch.Header{}, x.corrupt(pos, nil)
+	}
 	h, err := batch.Parse(b)
 	if err != nil || pos+int64(h.Size()) > x.size || h.BaseOffset < x.seg.base || h.LastOffsetDelta < 0 {
 		return h, x.corrupt(pos, err)

@@ -46,25 +46,26 @@ func (l *Log) Verify(base, generation int64, pace func(bytes int) bool) error {
 }
 
 func (x *source) verify(v *View, info SegmentInfo, pace func(bytes int) bool) error {
-	buf := x.shared.host.Buffers.Get(scrubStep)
+	buf := x.shared.host.Buffers.Get(int(min(x.size, scrubStep)))
 	defer func() { buf.Release() }()
 	at := course{next: info.Base, sparse: info.Sparse}
 	for pos := int64(0); pos < x.size; {
-		n := int(min(x.size-pos, int64(scrubStep)))
-		h, err := x.header(pos)
-		if err != nil {
-			return err
-		}
-		if n = max(n, h.Size()); n > len(buf.Bytes()) {
-			buf.Release()
-			buf = x.shared.host.Buffers.Get(n)
-		}
+		n := int(min(x.size-pos, int64(len(buf.Bytes()))))
 		if !pace(n) {
 			return nil
 		}
 		b := buf.Bytes()[:n]
 		if err := x.read(b, pos); err != nil {
 			return err
+		}
+		h, err := x.parse(b, pos)
+		if err != nil {
+			return err
+		}
+		if h.Size() > n { // a batch that is larger than a piece
+			buf.Release()
+			buf = x.shared.host.Buffers.Get(h.Size())
+			continue
 		}
 		var done int
 		x.shared.host.Tasks.Compute("scrub", n, func() { done, err = v.sound(b, &at) })
@@ -157,7 +158,7 @@ func (x *source) checkPiece(v *View, from, to int64, memory ...*chunk) error {
 		return err
 	}
 	pos, at := int64(e.pos), course{next: x.seg.base + int64(e.rel)}
-	buf := x.shared.host.Buffers.Get(checkedPiece)
+	buf := x.shared.host.Buffers.Get(int(min(to-pos, checkedPiece)))
 	defer func() { buf.Release() }()
 	for pos < to {
 		b, err := y.header(pos)

@@ -42,6 +42,9 @@ type cleaner struct {
 	wished map[partition.ID]bool
 	// checkpoint says that a checkpoint would make something that was compacted, or can be then, count.
 	checkpoint bool
+	// configs is how the topics of image are compacted, nil for those that are not, as far as it was asked for.
+	configs map[catalog.ID]*partition.CompactionConfig
+	image   *catalog.Image
 }
 
 // prepareCleaning makes what other tasks need before the cleaner starts.
@@ -94,14 +97,10 @@ func (c *cleaner) filthiest() (best *Shard, log *partition.Log, found bool) {
 	if !c.set.Space().Grow {
 		return nil, nil, false // it needs room before it makes room
 	}
-	var topic *catalog.Topic // of the partition before
-	var config *partition.CompactionConfig
 	for _, shard := range c.set.shards.Load().All {
 		for _, place := range shard.places.Load().All {
 			id := place.log.ID()
-			if topic == nil || topic.ID != id.Topic {
-				topic, config = c.configOf(image, id.Topic)
-			}
+			config := c.configOf(image, id.Topic)
 			if config == nil || c.failed[id] > now {
 				continue
 			}
@@ -115,13 +114,19 @@ func (c *cleaner) filthiest() (best *Shard, log *partition.Log, found bool) {
 	return best, log, found
 }
 
-// configOf is how a topic is compacted, nil when it is not.
-func (c *cleaner) configOf(image *catalog.Image, id [16]byte) (*catalog.Topic, *partition.CompactionConfig) {
-	topic, ok := image.TopicByID(id)
-	if !ok {
-		return nil, nil
+// configOf is how a topic is compacted, nil when it is not. It is computed once for each image.
+func (c *cleaner) configOf(image *catalog.Image, id catalog.ID) *partition.CompactionConfig {
+	if c.image != image {
+		c.image, c.configs = image, make(map[catalog.ID]*partition.CompactionConfig)
 	}
-	return topic, c.set.o.Settings(image, topic).Compaction
+	config, known := c.configs[id]
+	if !known {
+		if topic, ok := image.TopicByID(id); ok {
+			config = c.set.o.Settings(image, topic).Compaction
+		}
+		c.configs[id] = config
+	}
+	return config
 }
 
 // clean compacts one partition.
