@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	lin "millrace/linearizability"
 )
 
 // passingTopics are those that the administrator creates and deletes.
@@ -24,10 +27,39 @@ type topics struct {
 	replicas int16
 	mu       sync.Mutex
 	there    map[string]bool // by name; missing: it is not known
+	names    []string        // that were ever to be created
+	who      int             // in the history
 }
 
 func newTopics(l *load, replicas int) *topics {
-	return &topics{load: l, replicas: int16(replicas), there: map[string]bool{}}
+	return &topics{load: l, replicas: int16(replicas), there: map[string]bool{}, who: l.client()}
+}
+
+// topicLog is the name of a topic as an object of the history.
+func topicLog(name string) string { return "topic " + name }
+
+// topicHash identifies the id of a topic.
+func topicHash(id kadm.TopicID) []uint64 {
+	if id == (kadm.TopicID{}) {
+		return nil
+	}
+	return []uint64{binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])}
+}
+
+// begin is an operation on a topic that starts now. As long as nobody knows better it may have had its effect or not, or have
+// it later. All tries are one operation, since no name is used twice and nobody else uses it.
+func (t *topics) begin(name string, kind lin.Kind) *lin.Operation {
+	if kind == lin.Create {
+		t.mu.Lock()
+		t.names = append(t.names, name)
+		t.mu.Unlock()
+	}
+	return &lin.Operation{Log: topicLog(name), Client: t.who, Kind: kind, Call: t.now(), Unknown: true}
+}
+
+func (t *topics) end(op *lin.Operation) {
+	op.Return = t.now()
+	t.add(*op)
 }
 
 func (t *topics) set(name string, there bool) {
@@ -65,10 +97,15 @@ func (t *topics) work(ctx context.Context, every time.Duration) error {
 // create creates a topic. An error that leaves the outcome open is followed by another try, of which the answer that it
 // exists is a success.
 func (t *topics) create(ctx context.Context, admin *kadm.Client, name string) {
+	op := t.begin(name, lin.Create)
+	defer t.end(op)
 	for ctx.Err() == nil {
-		_, err := admin.CreateTopic(ctx, 3, t.replicas, nil, name)
+		made, err := admin.CreateTopic(ctx, 3, t.replicas, nil, name)
 		switch {
 		case err == nil || errors.Is(err, kerr.TopicAlreadyExists):
+			if op.Unknown = false; err == nil {
+				op.Records = topicHash(made.ID)
+			}
 			t.set(name, true)
 			t.count("topics created", 1)
 			return
@@ -91,10 +128,13 @@ func (t *topics) delete(ctx context.Context, admin *kadm.Client, name string) {
 		return
 	}
 	t.forget(name)
+	op := t.begin(name, lin.Delete)
+	defer t.end(op)
 	for ctx.Err() == nil {
 		_, err := admin.DeleteTopic(ctx, name)
 		switch {
 		case err == nil || errors.Is(err, kerr.UnknownTopicOrPartition):
+			op.Unknown = false
 			t.set(name, false)
 			t.count("topics deleted", 1)
 			return
@@ -114,7 +154,9 @@ func (t *topics) check(ctx context.Context) error {
 	}
 	defer c.Close()
 	var list kadm.TopicDetails
+	var called int64
 	err = patiently(ctx, func() (err error) {
+		called = t.now()
 		list, err = kadm.NewClient(c).ListTopics(ctx)
 		return err
 	})
@@ -127,6 +169,13 @@ func (t *topics) check(ctx context.Context) error {
 		if d, listed := list[name]; (listed && d.Err == nil) != t.there[name] {
 			t.complain("topic %s: acknowledged %v, and there %v", name, map[bool]string{true: "as created", false: "as deleted"}[t.there[name]], listed)
 		}
+	}
+	for _, name := range t.names {
+		op := &lin.Operation{Log: topicLog(name), Client: t.who, Kind: lin.Describe, Call: called}
+		if d, listed := list[name]; listed && d.Err == nil {
+			op.Records = topicHash(d.ID)
+		}
+		t.end(op)
 	}
 	for name := range list {
 		if _, known := t.there[name]; !known && strings.HasPrefix(name, passingTopics) {
