@@ -186,7 +186,7 @@ func (c *conn) later(what func()) {
 		w.fired["slow chunk"]++
 	}
 	c.arrived = max(c.arrived+1, at)
-	w.timers.push(timer{at: c.arrived, run: func() { l.pass(c, what) }})
+	w.timers.push(timer{at: c.arrived, run: what, conn: c})
 }
 
 // deliver is the arrival of a chunk at the peer.

@@ -197,12 +197,13 @@ func (d *disk) crash(draws *Draws) {
 		d.live[p] = f
 		if !f.dir && !seen[f] {
 			seen[f] = true
-			if len(f.pending) > 0 {
-				torn, lost := f.powerCut(draws)
-				w.fired["lost/torn"] += torn
-				w.fired["lost/write"] += lost
+			if len(f.pending) == 0 {
+				f.restore()
+				continue
 			}
-			f.restore()
+			torn, lost := f.powerCut(draws)
+			w.fired["lost/torn"] += torn
+			w.fired["lost/write"] += lost
 		}
 	}
 }

@@ -20,11 +20,27 @@ func parent(p string) string {
 
 // clean is the path of a name, or an error when it leads out of the disk.
 func clean(name string) (string, error) {
+	if plain(name) {
+		return name, nil
+	}
 	p := path.Clean("/" + name)[1:]
 	if strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), "..") {
 		return "", fmt.Errorf("sim: name %q leads out of the disk", name)
 	}
 	return p, nil
+}
+
+// plain says that a name is its path already: it has no dot before or behind a slash, and no slash too many.
+func plain(name string) bool {
+	before := byte('/')
+	for i := range len(name) {
+		c := name[i]
+		if before == '/' && (c == '/' || c == '.') {
+			return false
+		}
+		before = c
+	}
+	return name == "" || before != '/'
 }
 
 // diskHandle is host.Disk of an incarnation.

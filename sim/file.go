@@ -155,8 +155,8 @@ func (h diskHandle) SyncAll() error {
 		upto uint64
 	}
 	var marks []mark
-	for _, p := range sortedPaths(d.live) {
-		if f := d.live[p]; len(f.pending) > 0 {
+	for _, f := range d.live { //door:ordered each file is settled for itself
+		if len(f.pending) > 0 {
 			marks = append(marks, mark{f, f.changes})
 		}
 	}

@@ -1,6 +1,9 @@
 package sim
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // sector is what a device writes whole.
 const sector = 512
@@ -39,10 +42,16 @@ type change struct {
 	stays    bool // chosen to survive a crash
 }
 
+// filling is from how many zeros on a write behind an image's end is one that gives a file its space: they need not be there.
+const filling = 16 << 10
+
 // put copies b to off of an image, growing it.
 func put(image []byte, off int64, b []byte) []byte {
 	end := off + int64(len(b))
 	if int64(len(image)) < end {
+		if len(b) >= filling && off >= int64(len(image)) && zero(b) {
+			return image
+		}
 		if int64(cap(image)) >= end {
 			old := len(image)
 			image = image[:end]
@@ -55,6 +64,19 @@ func put(image []byte, off int64, b []byte) []byte {
 	}
 	copy(image[off:], b)
 	return image
+}
+
+var zeros [4096]byte
+
+// zero says that b has nothing but zeros.
+func zero(b []byte) bool {
+	for len(b) > len(zeros) {
+		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+			return false
+		}
+		b = b[len(zeros):]
+	}
+	return bytes.Equal(b, zeros[:len(b)])
 }
 
 // cut makes everything from size on zeros.
@@ -213,7 +235,7 @@ func (f *inode) powerCut(d *Draws) (torn, lost int) {
 
 // restore makes the cache what is on the disk.
 func (f *inode) restore() {
-	f.data = append([]byte(nil), f.stable...)
+	f.data = append(f.data[:0], f.stable...)
 	f.size = f.stableSize
 	f.allocated = f.size
 }

@@ -18,7 +18,8 @@ type Node struct {
 	disk  *disk
 	inc   *incarnation
 	boots int
-	off   bool // without power
+	off   bool           // without power
+	said  map[string]int // log lines by their message
 
 	paused  bool
 	resumes int64 // when
@@ -56,7 +57,7 @@ type incarnation struct {
 
 // AddNode adds a node, without power, with an empty disk. Its name is also its network name.
 func (w *World) AddNode(name string) *Node {
-	n := &Node{world: w, name: name, key: derive(w.key, name), off: true}
+	n := &Node{world: w, name: name, key: derive(w.key, name), off: true, said: make(map[string]int)}
 	n.disk = newDisk(n)
 	w.nodes = append(w.nodes, n)
 	return n
@@ -219,6 +220,9 @@ func (n *Node) Crash(how End) {
 	n.disk.ended(inc, how)
 }
 
+// Said counts the lines with a message that the node's processes have logged, from Info on.
+func (n *Node) Said(message string) int { return n.said[message] }
+
 // Leaks lists what the running process still holds; for the end of an orderly stop. Call it outside tasks, or from a
 // task of another node.
 func (n *Node) Leaks() []string {
@@ -307,6 +311,7 @@ func (l logHandler) Handle(_ context.Context, r slog.Record) error {
 	w := l.inc.node.world
 	if r.Level >= slog.LevelInfo {
 		w.reached[r.Message]++
+		l.inc.node.said[r.Message]++
 	}
 	if w.options.Log == nil {
 		return nil

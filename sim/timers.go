@@ -1,18 +1,16 @@
 package sim
 
-// timer is something that happens at a time: a function, or the deadline of a wait.
+// timer is something that happens at a time: a function, or a look at a waiter whose wait may have come to its deadline.
 type timer struct {
 	at     int64
 	seq    uint64
 	run    func()
+	conn   *conn // for which run is on its way over a link
 	waiter *waiter
-	wait   uint64 // which of the waiter's waits
 }
 
-// stale says that the wait has ended already.
-func (e timer) stale() bool {
-	return e.run == nil && (e.waiter.parked == nil || e.waiter.waits != e.wait || e.waiter.inc.dead)
-}
+// never is the deadline of a wait that has none.
+const never = 1<<63 - 1
 
 // timers is a heap by time, then by the order of setting.
 type timers struct {
@@ -32,6 +30,35 @@ func (h *timers) push(e timer) {
 }
 
 func (h *timers) pop() timer { return h.heap.pop() }
+
+// wait has the waiter's wait end at its deadline. A waiter that waits again and again has one timer, not one for each wait:
+// the one that it has, if that is not too late, is set anew when it comes.
+func (h *timers) wait(x *waiter) {
+	if x.deadline != never && (x.timer == 0 || x.deadline < x.timer) {
+		x.timer = x.deadline
+		h.push(timer{at: x.deadline, waiter: x})
+	}
+}
+
+// due says whether a timer that was popped means something at its time.
+func (h *timers) due(e timer) bool {
+	if e.run != nil {
+		return true
+	}
+	x := e.waiter
+	if e.at != x.timer {
+		return false // an earlier one took its place
+	}
+	x.timer = 0
+	if x.parked == nil || x.inc.dead {
+		return false
+	}
+	if x.deadline > e.at {
+		h.wait(x)
+		return false
+	}
+	return true
+}
 
 type timerHeap []timer
 

@@ -50,6 +50,7 @@ type World struct {
 
 	current  *task
 	runnable []*task
+	next     *task // was chosen already
 	timers   timers
 	dying    []*incarnation
 
@@ -171,12 +172,16 @@ func (w *World) After(d time.Duration, what func()) {
 func (w *World) Run() error {
 	limit, rounds := w.now+int64(w.options.Limit), 0
 	for !w.stopped && w.failure == nil {
-		w.reap()
-		w.fireDue()
-		if w.stopped || w.failure != nil {
-			break
+		t := w.next
+		if w.next = nil; t == nil {
+			w.reap()
+			w.fireDue()
+			if w.stopped || w.failure != nil {
+				break
+			}
+			t = w.pick()
 		}
-		if t := w.pick(); t != nil {
+		if t != nil {
 			w.resume(t)
 		} else if !w.advance() {
 			w.Fail(fmt.Errorf("%w:\n%s", ErrDeadlock, w.Parked()))
@@ -212,29 +217,32 @@ func (w *World) Close() {
 // fireDue runs the timers whose time has come.
 func (w *World) fireDue() {
 	for w.timers.len() > 0 && w.timers.next() <= w.now {
-		w.fire(w.timers.pop())
+		if e := w.timers.pop(); w.timers.due(e) {
+			e.fire()
+		}
 	}
 }
 
 // advance moves time to the next timer that still means something; false when there is none.
 func (w *World) advance() bool {
 	for w.timers.len() > 0 {
-		e := w.timers.pop()
-		if e.stale() {
-			continue
+		if e := w.timers.pop(); w.timers.due(e) {
+			w.now = max(w.now, e.at)
+			e.fire()
+			return true
 		}
-		w.now = max(w.now, e.at)
-		w.fire(e)
-		return true
 	}
 	return false
 }
 
-func (w *World) fire(e timer) {
+// fire does what is due.
+func (e timer) fire() {
 	switch {
+	case e.conn != nil:
+		e.conn.out.pass(e.conn, e.run)
 	case e.run != nil:
 		e.run()
-	case !e.stale():
+	default:
 		e.waiter.expire()
 	}
 }
@@ -260,17 +268,22 @@ func (w *World) pick() *task {
 
 // resume lets a task run to its next suspension.
 func (w *World) resume(t *task) {
-	w.trace.choice(w, t.id)
-	if w.trace.out != nil {
-		w.note("run %s/%s", t.inc.node.name, t.name)
-	}
-	t.runnable = false
+	w.chosen(t)
 	w.current = t
 	_, more := t.next()
 	w.current = nil
 	if !more {
 		t.ended()
 	}
+}
+
+// chosen notes that a task is the next one to run.
+func (w *World) chosen(t *task) {
+	w.trace.choice(w, t.id)
+	if w.trace.out != nil {
+		w.note("run %s/%s", t.inc.node.name, t.name)
+	}
+	t.runnable = false
 }
 
 // reap unwinds the tasks of incarnations that died.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"millrace/node/host"
 	"millrace/sim/client"
 )
 
@@ -31,7 +32,7 @@ func (t *trial) liveness() bool {
 	}
 	// Whoever has a damaged block must find it, which takes a scrub, and mend it.
 	if slices.ContainsFunc(t.whole(), func(b *broker) bool { return b.node.Damaged() > 0 }) {
-		t.host.Clock.Sleep(2*t.plan.Broker.ScrubInterval + convergence/2)
+		t.awaitScrubs(t.host.Clock.Now().Add(2*t.plan.Broker.ScrubInterval + convergence/2))
 	}
 	for _, b := range t.whole() {
 		why := ""
@@ -44,6 +45,41 @@ func (t *trial) liveness() bool {
 		}
 	}
 	return true
+}
+
+// What a scrub says when it has come through, and when it has found something.
+const (
+	scrubbed = "everything that is held was checked"
+	doubtful = "a segment is damaged: it is not served any more, and is filled from what is sound in it and from the other replicas"
+)
+
+// awaitScrubs waits until the scrub of each node has twice come through without finding anything: the first time it may
+// have begun earlier. Who is slow is not waited for beyond the deadline; what is not whole then shows elsewhere.
+func (t *trial) awaitScrubs(deadline host.Instant) {
+	type course struct{ passes, found, clean int }
+	state := make(map[*broker]course)
+	for _, b := range t.whole() {
+		state[b] = course{passes: b.node.Said(scrubbed), found: b.node.Said(doubtful)}
+	}
+	done := func() bool {
+		all := true
+		for _, b := range t.whole() {
+			c, passes, found := state[b], b.node.Said(scrubbed), b.node.Said(doubtful)
+			switch {
+			case found != c.found:
+				c.clean = -1 // the pass that found it does not count
+			case passes != c.passes:
+				c.clean++
+			}
+			c.passes, c.found = passes, found
+			state[b] = c
+			all = all && c.clean >= 2
+		}
+		return all
+	}
+	for !done() && t.host.Clock.Now() < deadline {
+		t.host.Clock.Sleep(20 * time.Millisecond)
+	}
 }
 
 // everyPartitionTakes produces to every partition with acks=all.

@@ -34,6 +34,7 @@ type outages struct {
 	// flying are the requests that have no answer yet, looks what was left when they got it.
 	flying map[answerID]bool
 	looks  map[answerID][]remains
+	kept   []answerID // of looks, oldest first
 }
 
 // remains is what a power cut would leave of one partition on one node.
@@ -54,10 +55,12 @@ type leftOver struct {
 	wal  bool // in the write-ahead log
 }
 
-// Every answer is looked at in one of outageSeeds seeds, and a few in the others.
+// Every answer is looked at in one of outageSeeds seeds, and a few in the others: a look costs as much as a millisecond.
+// outageLooks are kept until their answers have arrived.
 const (
-	outageSeeds = 16
-	outageShare = 0.03
+	outageSeeds = 64
+	outageShare = 0.01
+	outageLooks = 32
 )
 
 func newOutages(t *trial) *outages {
@@ -98,7 +101,11 @@ func (o *outages) answers(to string, parts []host.Part) {
 			}
 		}
 	}
-	o.looks[id] = all
+	o.looks[id], o.kept = all, append(o.kept, id)
+	if len(o.kept) > outageLooks {
+		delete(o.looks, o.kept[0])
+		o.kept = o.kept[1:]
+	}
 }
 
 // finished takes a batch that was acknowledged with acks=all.
