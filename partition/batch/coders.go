@@ -87,6 +87,9 @@ func (c *Coders) gunzip(dst, src []byte, limit int) ([]byte, error) {
 }
 
 func (c *Coders) unlz4(dst, src []byte, limit int) ([]byte, error) {
+	if out, usual, err := unlz4Usual(dst, src, limit); usual {
+		return out, err
+	}
 	c.source.Reset(src)
 	if c.lz4Reader == nil {
 		c.lz4Reader = lz4.NewReader(&c.source)
