@@ -30,6 +30,8 @@ type Compaction struct {
 	wall    int64
 	options CompactOptions
 	keys    *keyMap
+	// hashed are the keys of the batch that is looked at.
+	hashed []hashed
 	// end is the offset up to which all keys are in the map.
 	end     int64
 	aborted []abortedTransaction
@@ -133,7 +135,7 @@ func (c *Compaction) run() error {
 			return err
 		}
 	}
-	c.keys = nil
+	c.keys, c.hashed = nil, nil
 	return nil
 }
 
@@ -145,7 +147,7 @@ func (c *Compaction) Abandon() {
 	for _, out := range c.outputs {
 		out.abandon()
 	}
-	c.outputs, c.keys = nil, nil
+	c.outputs, c.keys, c.hashed = nil, nil, nil
 	c.unpin()
 }
 
@@ -268,19 +270,38 @@ func (c *Compaction) mapBatch(h *batch.Header, one []byte, coders *batch.Coders)
 	if h.Control() || h.LastOffset() < c.dirt.From || c.isAborted(h) {
 		return nil
 	}
-	full := false
+	c.hashed = c.hashed[:0]
 	err := batch.Keys(one, coders, func(k batch.Keyed) bool {
-		if k.Key == nil || k.Offset < c.dirt.From {
-			return true
+		if k.Key != nil && k.Offset >= c.dirt.From {
+			c.hashed = append(c.hashed, c.keys.hashed(k))
 		}
-		if full = !c.keys.put(k.Key, k.Offset); full {
-			c.end = k.Offset
-		}
-		return !full
+		return true
 	})
-	if err == nil && full {
-		return errFull
+	if err != nil {
+		return err
 	}
+	c.keys.near(c.hashed)
+	for _, k := range c.hashed {
+		if !c.keys.put(k) {
+			c.end = k.offset
+			return errFull
+		}
+	}
+	return nil
+}
+
+// drawNear does for the second reading of a batch what mapBatch does in the first one, as far as that costs less than
+// it brings: it opens the batch once more.
+func (c *Compaction) drawNear(h *batch.Header, one []byte, coders *batch.Coders) error {
+	if h.Codec() != batch.None {
+		return nil
+	}
+	c.hashed = c.hashed[:0]
+	err := batch.Keys(one, coders, func(k batch.Keyed) bool {
+		c.hashed = append(c.hashed, c.keys.hashed(k))
+		return true
+	})
+	c.keys.near(c.hashed)
 	return err
 }
 
@@ -292,7 +313,7 @@ func (c *Compaction) retain(k batch.Keyed, dropTombstones bool) bool {
 	if k.Key == nil {
 		return false
 	}
-	last := c.keys.last(k.Key)
+	last := c.keys.last(c.keys.hashed(k))
 	if mutant.On("compaction-keeps-older") {
 		return last < 0 || k.Offset <= last
 	}
@@ -324,6 +345,9 @@ func (c *Compaction) filterBatch(dst []byte, h *batch.Header, one []byte, coders
 	default:
 		if h.Transactional() {
 			c.open[h.ProducerID] = true
+		}
+		if err := c.drawNear(h, one, coders); err != nil {
+			return dst, batch.Filtered{}, err
 		}
 		f.Keep = func(k batch.Keyed) bool { return c.retain(k, passed) }
 	}

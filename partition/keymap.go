@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"millrace/node/host/mutant"
+	"millrace/partition/batch"
 )
 
 // keyMap holds the last offset of each key in a bounded piece of memory: of the key only a hash of 85 bits. It begins small
@@ -19,6 +20,8 @@ type keyMap struct {
 	// base is the least offset.
 	base int64
 	a, b uint64
+	// drawn is there so that drawing slots near is not optimized away.
+	drawn uint64
 }
 
 // keySlot is the first polynomial of a key, and the low 24 bits of the second with the offset in 40 bits: 1 + its distance
@@ -71,6 +74,28 @@ func (m *keyMap) resize(n int) {
 	}
 }
 
+// hashed is a key by its hash, with the offset of a record.
+type hashed struct {
+	a, b   uint64
+	offset int64
+}
+
+// hashed returns a key's hash. That of a record without a key is never looked for.
+func (m *keyMap) hashed(k batch.Keyed) hashed {
+	a, b := m.hash(k.Key)
+	return hashed{a, b, k.Offset}
+}
+
+// near draws the slots where these keys belong into the processor's caches. A slot that is looked for alone costs the whole way
+// to the memory; many that do not depend on each other are on the way at the same time.
+func (m *keyMap) near(keys []hashed) {
+	drawn := uint64(0)
+	for i := range keys {
+		drawn += m.slots[m.place(keys[i].a)].rest
+	}
+	m.drawn += drawn
+}
+
 // hash is the polynomials with the key's length and its pieces of seven bytes as coefficients.
 func (m *keyMap) hash(key []byte) (a, b uint64) {
 	a = uint64(len(key)) + 1
@@ -98,9 +123,16 @@ func timesPlus(x, y, z uint64) uint64 {
 	return sum
 }
 
+// place is where a key belongs. The last piece of a key is only added to its hash, so that keys that differ in their ends,
+// as numbers do, would all belong to the same few slots.
+func (m *keyMap) place(a uint64) uint64 {
+	at, _ := bits.Mul64(timesPlus(a, m.b, 0)<<3, uint64(len(m.slots)))
+	return at
+}
+
 // slot finds the place of a key: the one that holds it, or the free one where it belongs.
 func (m *keyMap) slot(a, b uint64) *keySlot {
-	at, _ := bits.Mul64(a<<3, uint64(len(m.slots)))
+	at := m.place(a)
 	for {
 		s := &m.slots[at]
 		if s.rest&offsetMask == 0 || s.a == a && s.rest>>offsetBits == b {
@@ -113,13 +145,12 @@ func (m *keyMap) slot(a, b uint64) *keySlot {
 }
 
 // put notes that a key has a record at an offset; offsets ascend. false when there is no room for it.
-func (m *keyMap) put(key []byte, offset int64) bool {
-	after := uint64(offset-m.base) + 1
+func (m *keyMap) put(k hashed) bool {
+	after := uint64(k.offset-m.base) + 1
 	if after > offsetMask {
 		return false
 	}
-	a, b := m.hash(key)
-	s := m.slot(a, b)
+	s := m.slot(k.a, k.b)
 	switch {
 	case s.rest&offsetMask != 0:
 		if mutant.On("compaction-keeps-older") {
@@ -128,18 +159,18 @@ func (m *keyMap) put(key []byte, offset int64) bool {
 	case m.used < m.full:
 		m.used++
 	case m.grow():
-		s = m.slot(a, b)
+		s = m.slot(k.a, k.b)
 		m.used++
 	default:
 		return false
 	}
-	s.a, s.rest = a, b<<offsetBits|after
+	s.a, s.rest = k.a, k.b<<offsetBits|after
 	return true
 }
 
 // last is the offset of the last record of a key, -1 when it has none in the map.
-func (m *keyMap) last(key []byte) int64 {
-	if after := m.slot(m.hash(key)).rest & offsetMask; after != 0 {
+func (m *keyMap) last(k hashed) int64 {
+	if after := m.slot(k.a, k.b).rest & offsetMask; after != 0 {
 		return m.base + int64(after) - 1
 	}
 	return -1

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"millrace/partition/batch"
 )
 
 // TestKeyMap: keys of all lengths are told apart, the last offset counts, and the memory is bounded.
@@ -12,13 +14,13 @@ func TestKeyMap(t *testing.T) {
 		m := newKeyMap(bytes, 5, 60_000, 0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321)
 		key := func(i int) []byte { return []byte(strings.Repeat("x", i%40) + fmt.Sprint(i)) }
 		taken := 0
-		for ; taken < 50_000 && m.put(key(taken), 5+int64(taken)); taken++ {
+		for ; taken < 50_000 && m.put(at(m, key(taken), 5+int64(taken))); taken++ {
 		}
 		if most := max(int(bytes/keySlotBytes), fewestSlots); len(m.slots) > most || taken < 50_000 && taken < most*9/10 {
 			t.Fatalf("%d keys in %d slots of %d", taken, len(m.slots), most)
 		}
 		for i := range taken {
-			if i%3 == 0 && !m.put(key(i), int64(i)+1_000_000) {
+			if i%3 == 0 && !m.put(at(m, key(i), int64(i)+1_000_000)) {
 				t.Fatalf("%d bytes: a key that is there is not taken", bytes)
 			}
 		}
@@ -30,9 +32,34 @@ func TestKeyMap(t *testing.T) {
 			if i >= taken {
 				want = -1
 			}
-			if got := m.last(key(i)); got != want {
+			if got := m.last(at(m, key(i), 0)); got != want {
 				t.Fatalf("key %d of %d: %d instead of %d", i, taken, got, want)
 			}
 		}
+	}
+}
+
+// at is a key with a record at an offset.
+func at(m *keyMap, key []byte, offset int64) hashed {
+	return m.hashed(batch.Keyed{Offset: offset, Key: key})
+}
+
+// TestKeyMapSpreads: keys that are numbers do not crowd together. Without that a map is many times as slow.
+func TestKeyMapSpreads(t *testing.T) {
+	const keys = 200_000
+	m := newKeyMap(1<<30, 0, keys, 0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321)
+	for i := range keys {
+		m.put(at(m, fmt.Appendf(nil, "key-%012d", i), int64(i)))
+	}
+	steps := 0
+	for i, s := range m.slots {
+		if s.rest&offsetMask != 0 {
+			steps += (i - int(m.place(s.a)) + len(m.slots)) % len(m.slots)
+		}
+	}
+	if most := 10 * keys; steps > most { // with nine of ten slots taken, 4.5 for each are what chance gives
+		t.Errorf("%d steps to find each of %d keys once", steps, keys)
+	} else {
+		t.Logf("%d steps to find each of %d keys once", steps, keys)
 	}
 }
