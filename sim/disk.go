@@ -62,6 +62,8 @@ type disk struct {
 	keeps   func(i int) bool // what a power cut leaves; nil: what is drawn
 	stuck   int64            // no operation ends before
 	damaged int
+	last    *placed   // the last write to a durable file
+	lies    []*placed // writes that are gone after a power cut
 }
 
 // naming is one change of names that may not survive: paths and what they then mean, nil for nothing.
@@ -175,6 +177,7 @@ func (d *disk) crash(draws *Draws) {
 		d.keep(d.keeps)
 		return
 	}
+	d.comeOut()
 	fate, prefix := draws.Below(4), draws.Below(int64(len(d.pending))+1)
 	for i, c := range d.pending {
 		stays := fate == 1 || fate == 2 && int64(i) < prefix || fate == 3 && draws.Chance(0.5)

@@ -15,8 +15,11 @@ type DiskFaults struct {
 	Times             int64   // every operation takes so many times as long
 	Read, Write, Sync float64 // it fails
 	Rot               float64 // a read returns one wrong bit, and the next one may be right
-	Misdirect         float64 // a write goes to another place of its file
-	// Only says to which files Read, Rot and Misdirect apply, by path; nil means all.
+	Misdirect         float64 // a write goes to another place of its file; of a durable one, once another write follows it
+	Lie               float64 // a write is gone after a power cut although it was synced; of a durable file, one that another follows
+	Stale             float64 // a read gives what was there before the last write, if that was written while Remember was set
+	Remember          bool
+	// Only says to which files Read, Rot, Misdirect, Lie, Stale and Remember apply, by path; nil means all.
 	Only func(path string) bool
 }
 
@@ -39,7 +42,7 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 			return fmt.Errorf("read %s: %w", f.name, host.ErrIO)
 		}
 	}
-	if faults.Read == 0 && faults.Rot == 0 || faults.Only != nil && !faults.Only(f.name) {
+	if faults.Read == 0 && faults.Rot == 0 && faults.Stale == 0 || faults.Only != nil && !faults.Only(f.name) {
 		return nil
 	}
 	if h.inc.draws("disk.read.fail").Chance(faults.Read) {
@@ -51,6 +54,9 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 		p[draws.Below(int64(len(p)))] ^= 1 << draws.Below(8)
 		w.fault("rot on read")
 	}
+	if faults.Stale > 0 && f.node.before != nil && h.inc.draws("disk.read.stale").Chance(faults.Stale) && f.node.outdated(p, off) {
+		w.fault("stale read")
+	}
 	return nil
 }
 
@@ -58,7 +64,7 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 // batch of another partition that has the same offset is right by everything that Kafka's format has.
 func (f *file) misdirected(off int64, parts [][]byte) bool {
 	d, inc, w := f.disk.d, f.disk.inc, f.world()
-	if d.faults.Misdirect == 0 || d.faults.Only != nil && !d.faults.Only(f.name) {
+	if d.faults.Misdirect == 0 || f.mode.Durable || d.faults.Only != nil && !d.faults.Only(f.name) {
 		return false
 	}
 	draws := inc.draws("disk.write.misdirect")
@@ -75,7 +81,7 @@ func (f *file) misdirected(off int64, parts [][]byte) bool {
 	}
 	b := slices.Concat(parts...)
 	b = b[:min(int64(len(b)), other.size-at)] // no file grows by it
-	other.write(at, b, f.mode.Durable)
+	other.write(at, b, false)
 	f.node.grow(off + size(parts))
 	d.damaged++
 	w.fault("misdirected write")

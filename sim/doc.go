@@ -29,6 +29,8 @@
 // that the cache holds. Killing the process alone keeps the cache. A failed sync drops the dirty pages from what will
 // ever be written while the cache goes on showing them, as Linux does.
 //
+// A drive can also lie: lose what it said was synced, put it elsewhere, or read what was there before (disk_lies.go).
+//
 // A disk can be slow, stuck, full, failing, rotten (a bit of a synced sector flips), unreadable in places, copied, replaced
 // and restored; see [DiskFaults], [Node.Rot], [Node.BadSector], [Node.ReplaceDisk].
 //

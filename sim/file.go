@@ -115,6 +115,7 @@ func (f *file) WriteAt(off int64, parts ...[]byte) error {
 		w.fault("durable write failed")
 		return fmt.Errorf("write %s: %w", f.name, host.ErrIO)
 	}
+	f.wrote(off, parts)
 	misdirected := f.misdirected(off, parts)
 	at := off
 	for _, b := range parts {

@@ -21,7 +21,8 @@ type inode struct {
 	pending    []change
 	changes    uint64
 
-	bad map[int64]bool // sectors that cannot be read until they are written
+	bad    map[int64]bool   // sectors that cannot be read until they are written
+	before map[int64][]byte // what was in sectors before their last write, for stale reads
 }
 
 // add notes a change that is not certain.

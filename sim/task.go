@@ -39,7 +39,9 @@ func (inc *incarnation) start(name string, run func()) {
 	t := &task{world: w, inc: inc, name: name, id: w.nextTask}
 	inc.started[name]++
 	t.draws.key = deriveNumber(derive(inc.key, name), uint64(inc.started[name]))
-	t.rank = t.draws.Uint64()
+	if t.rank = t.draws.Uint64(); w.options.Changes > 0 {
+		t.rank >>= 1
+	}
 	t.nap = waiter{inc: inc, owner: "task"}
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		t.yield = yield
@@ -148,7 +150,12 @@ func (w *World) goesOn(t *task) bool {
 func (w *World) overtaken(t *task) bool {
 	for len(w.changes) > 0 && w.steps >= w.changes[0] {
 		w.changes = w.changes[1:]
-		t.rank |= 1<<63 | 1<<62
+		if w.options.Changes > 0 {
+			t.rank = 1<<63 | t.draws.Uint64()>>1
+			w.fired["priority change"]++
+		} else {
+			t.rank |= 1<<63 | 1<<62
+		}
 	}
 	if w.timers.len() > 0 && w.timers.next() <= w.now {
 		return true // somebody with a better priority may be due

@@ -20,6 +20,11 @@ type Options struct {
 	// Priorities runs the task of the highest priority always, with a few seeded points at which the running one falls
 	// behind all others (probabilistic concurrency testing), instead of choosing anew at every switch.
 	Priorities bool
+	// Changes, if not 0, makes Priorities a schedule as Burckhardt and others describe it (A Randomized Scheduler with
+	// Probabilistic Guarantees of Finding Bugs): every task has a random priority from its start, and at each of Changes points,
+	// drawn evenly over Over yields, the running task gets a new one that is below those of all tasks that had no change yet.
+	Changes int
+	Over    uint64
 	// Spurious is the probability that a Wait returns without a wake.
 	Spurious float64
 	// Limit is the virtual time after which Run gives up; 0 means an hour.
@@ -107,10 +112,7 @@ func New(seed uint64, o Options) *World {
 	if o.Keep >= 1 {
 		w.keep = ^uint64(0)
 	}
-	for range 20 {
-		w.changes = append(w.changes, uint64(d.Skewed(1, 1<<20)))
-	}
-	slices.Sort(w.changes)
+	w.drawChanges(d)
 	w.disk = defaultDiskProfile()
 	w.network.init(w)
 	if active == nil {
@@ -119,6 +121,21 @@ func New(seed uint64, o Options) *World {
 	rand.Reader = secureReader{}
 	active, salt = w, 0
 	return w
+}
+
+// drawChanges draws the yields at which the running task falls behind.
+func (w *World) drawChanges(d *Draws) {
+	if o := w.options; o.Changes > 0 {
+		pct := w.Draws("world/changes")
+		for range o.Changes {
+			w.changes = append(w.changes, 1+uint64(pct.Below(int64(max(1, o.Over)))))
+		}
+	} else {
+		for range 20 {
+			w.changes = append(w.changes, uint64(d.Skewed(1, 1<<20)))
+		}
+	}
+	slices.Sort(w.changes)
 }
 
 // active is the world that crypto/rand.Reader belongs to, as long as it is not closed: raft reads that variable and offers

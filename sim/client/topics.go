@@ -2,30 +2,14 @@ package client
 
 import (
 	"fmt"
-	"slices"
 
 	"millrace/net/wire"
 )
 
 // CreateTopic makes a topic. Sorted configs are name and value in turn.
 func (c *Client) CreateTopic(name string, partitions int32, configs ...string) error {
-	m := wire.NewCreateTopicsRequest()
-	m.TimeoutMs = int32(c.o.Timeout.Milliseconds())
-	t := wire.CreateTopicsRequestCreatableTopic{Name: name, NumPartitions: partitions, ReplicationFactor: max(1, c.factor)}
-	for pair := range slices.Chunk(configs, 2) {
-		t.Configs = append(t.Configs, wire.CreateTopicsRequestCreatableTopicConfig{Name: pair[0], Value: &pair[1]})
-	}
-	m.Topics = append(m.Topics, t)
-	answer, err := c.Do(c.Any(), m)
-	if err != nil {
-		return err
-	}
-	for _, t := range answer.(*wire.CreateTopicsResponse).Topics {
-		if t.Name == name {
-			return described(t.ErrorCode, t.ErrorMessage)
-		}
-	}
-	return &Violation{"CreateTopics: no answer for the topic"}
+	_, err := c.MakeTopic(name, partitions, false, configs...)
+	return err
 }
 
 // described is a code with what the broker says of it.

@@ -24,6 +24,8 @@ func (t *trial) act(i int, a ActorPlan) {
 		t.consume(i, name, d, a)
 	case "admin":
 		t.administer(i, name, d, a)
+	case kindMetadata:
+		t.tellMetadata(i, name, d, a)
 	case "looker":
 		t.look(i, name, d, a)
 	case "offsets":

@@ -40,6 +40,11 @@ func (t *trial) strike(i int, f FaultPlan) {
 		b := t.brokers[f.From[0]-1]
 		b.image, b.copied = b.node.CopyDisk(), b.node.Boots()
 	}
+	if f.Kind == faultStaleRead {
+		b := t.brokers[f.From[0]-1]
+		b.disk.Remember, b.disk.Only = true, t.silent(f)
+		b.node.SetDiskFaults(b.disk)
+	}
 	if !t.rests(f.Within, func() bool { return t.oracle.acked >= f.After }) {
 		return
 	}
@@ -249,13 +254,7 @@ func isLog(path string) bool { return strings.HasPrefix(path, "wal/") }
 // damage takes from a node what others must have.
 func (t *trial) damage(f FaultPlan) {
 	b := t.brokers[f.From[0]-1]
-	match := isSegment
-	if f.Files == "wal" {
-		match = isLog
-	}
-	// The checksum of a batch is not over its base offset. In a log without gaps a wrong one shows; in a compacted one only to
-	// whoever has the checksum of the segment's offsets, which readers have not. So what changes silently spares those.
-	silent := func(path string) bool { return match(path) && !t.ofCompacted(path) }
+	match, silent := f.match(), t.silent(f)
 	switch f.Kind {
 	case faultRot:
 		for range f.Times {
@@ -271,6 +270,10 @@ func (t *trial) damage(f FaultPlan) {
 	case faultMisdirect:
 		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Misdirect, x.Only = f.Rate, silent },
 			func(x *sim.DiskFaults) { x.Misdirect, x.Only = 0, nil })
+	case faultStaleRead:
+		t.withDisk(b, f.For, func(x *sim.DiskFaults) { x.Stale = f.Rate }, func(x *sim.DiskFaults) { x.Stale = 0 })
+	case faultLying:
+		t.lie(b, f, silent)
 	case faultWipe:
 		b.node.Crash(sim.Power)
 		t.crashes++
@@ -284,6 +287,37 @@ func (t *trial) damage(f FaultPlan) {
 		b.lost = "it is gone"
 		t.world.Struck("node lost for good")
 	}
+}
+
+// match says which files a fault strikes.
+func (f FaultPlan) match() func(path string) bool {
+	if f.Files == "wal" {
+		return isLog
+	}
+	return isSegment
+}
+
+// silent says which files a fault strikes that changes something without an error. The checksum of a batch is not over its
+// base offset. In a log without gaps a wrong one shows; in a compacted one only to whoever has the checksum of the segment's
+// offsets, which readers have not. So those are spared.
+func (t *trial) silent(f FaultPlan) func(path string) bool {
+	match := f.match()
+	return func(path string) bool { return match(path) && !t.ofCompacted(path) }
+}
+
+// lie lets a drive lie for a time and then cuts the power, so that it comes out.
+func (t *trial) lie(b *broker, f FaultPlan, silent func(string) bool) {
+	b.disk.Lie, b.disk.Only = f.Rate, silent
+	b.node.SetDiskFaults(b.disk)
+	t.rests(f.For, nil)
+	running := b.node.Running()
+	if b.node.Crash(sim.Power); running {
+		t.crashes++
+		b.down = t.host.Clock.Now().Add(time.Millisecond)
+	}
+	b.disk.Lie, b.disk.Only = 0, nil
+	b.node.SetDiskFaults(b.disk)
+	b.node.DriveFlushes()
 }
 
 // setWall lets a wall clock jump.

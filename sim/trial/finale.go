@@ -22,6 +22,7 @@ func (t *trial) finale() {
 	if !t.readEverything("at the end") {
 		return
 	}
+	t.finalMetadata()
 	if len(t.brokers) > 1 && !t.awaitCopies() {
 		return
 	}

@@ -43,16 +43,19 @@ type ReseedPlan struct {
 type WorldPlan struct {
 	Keep       float64 // 0: drawn by the world
 	Priorities bool
-	Spurious   float64
-	Net        sim.NetProfile
-	SlowDisks  float64
-	DiskTimes  int64 // how much longer than usual syncs take
-	FailSyncs  float64
-	Clogs      int
-	WallJumps  int
-	FullDisks  int // how often the disk is nearly full for a while
-	Drift      int64
-	Drifts     []int64 `json:",omitempty"` // of the nodes after the first
+	// Changes and Over are those of sim.Options.
+	Changes   int    `json:",omitempty"`
+	Over      uint64 `json:",omitempty"`
+	Spurious  float64
+	Net       sim.NetProfile
+	SlowDisks float64
+	DiskTimes int64 // how much longer than usual syncs take
+	FailSyncs float64
+	Clogs     int
+	WallJumps int
+	FullDisks int // how often the disk is nearly full for a while
+	Drift     int64
+	Drifts    []int64 `json:",omitempty"` // of the nodes after the first
 	// Steps bounds the yields of the run; 0 means 30 million.
 	Steps uint64 `json:",omitempty"`
 }
@@ -164,11 +167,23 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	if p.Nodes > 1 {
 		p.cluster(seed)
 	}
+	p.drawChanges(sim.NewDraws(seed, "plan/changes"))
 	drawRetries(sim.NewDraws(seed, "plan/retries"), p)
 	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
 	drawCompacted(sim.NewDraws(seed, "plan/compacted"), p)
+	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
 	return p
+}
+
+// drawChanges gives most of the plans with priorities a number of points at which they change, over the yields that a run
+// usually has.
+func (p *Plan) drawChanges(d *sim.Draws) {
+	if !p.World.Priorities || d.Chance(0.2) {
+		return
+	}
+	p.World.Changes = int(d.Skewed(1, 16))
+	p.World.Over = map[int]uint64{1: 120_000, 3: 400_000, 5: 800_000}[p.Nodes]
 }
 
 // drawRetries lets some of the plain producers send again what was refused.

@@ -28,11 +28,13 @@ const (
 	faultRot       = "rot"        // Times bits flip in what From has on its disk
 	faultBad       = "bad sector" // Times sectors cannot be read there
 	faultRotOnRead = "rot on read"
-	faultRestart   = "restart"  // From is stopped in order and started again
-	faultWipe      = "wipe"     // From's disk is replaced by an empty one
-	faultTransfer  = "transfer" // leadership of a partition moves, Times times
-	faultStale     = "stale"    // From's disk is replaced by a copy of what was synced there when the load began
-	faultLose      = "lose"     // From goes and never comes back
+	faultStaleRead = "stale read" // reads give what was there before the last write, at Rate
+	faultLying     = "lying disk" // writes are gone after a power cut although they were synced, at Rate
+	faultRestart   = "restart"    // From is stopped in order and started again
+	faultWipe      = "wipe"       // From's disk is replaced by an empty one
+	faultTransfer  = "transfer"   // leadership of a partition moves, Times times
+	faultStale     = "stale"      // From's disk is replaced by a copy of what was synced there when the load began
+	faultLose      = "lose"       // From goes and never comes back
 )
 
 // theLeader stands for the node that leads the first partition when a fault strikes.
@@ -78,12 +80,12 @@ func (f FaultPlan) network() bool {
 
 // lossy says that something is gone for good unless others have it.
 func (f FaultPlan) lossy() bool {
-	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultMisdirect, faultWipe, faultStale, faultLose}, f.Kind)
+	return slices.Contains([]string{faultRot, faultBad, faultRotOnRead, faultMisdirect, faultStaleRead, faultLying, faultWipe, faultStale, faultLose}, f.Kind)
 }
 
 var faultKinds = []string{faultCut, faultClog, faultSlowLink, faultReset, faultHalfOpen, faultPause, faultSlowDisk, faultStuckDisk,
 	faultDiskError, faultFullDisk, faultWall, faultLoop, faultRot, faultBad, faultRotOnRead, faultRestart, faultWipe, faultStale,
-	faultLose, faultTransfer, faultNoSpace, faultMisdirect}
+	faultLose, faultTransfer, faultNoSpace, faultMisdirect, faultStaleRead, faultLying}
 
 // cluster makes the plan one of several nodes.
 func (p *Plan) cluster(seed uint64) {
@@ -261,12 +263,22 @@ func drawCut(d *sim.Draws, n int64) FaultPlan {
 
 // drawLosses adds what one node loses.
 func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make func() FaultPlan)) {
+	long := func() time.Duration { return time.Duration(d.Skewed(500, 8000)) * time.Millisecond }
+	often := func() float64 { return float64(d.Skewed(20, 500)) / 1000 }
 	victim := []int{1 + int(d.Below(int64(p.Nodes)))}
 	files := func() string { return sim.Pick(d, "segments", "segments", "segments", "wal") }
 	switch d.Below(11) {
 	case 10:
 		add(1, 2, func() FaultPlan {
-			return FaultPlan{Kind: faultMisdirect, From: victim, Rate: float64(d.Skewed(5, 300)) / 1000, Files: "segments"}
+			return FaultPlan{Kind: faultMisdirect, From: victim, Rate: often(), For: long(), Files: sim.Pick(d, "segments", "segments", "wal")}
+		})
+	case 9:
+		add(1, 2, func() FaultPlan {
+			return FaultPlan{Kind: faultStaleRead, From: victim, Rate: often(), For: long(), Files: "segments"}
+		})
+	case 8:
+		add(1, 2, func() FaultPlan {
+			return FaultPlan{Kind: faultLying, From: victim, Rate: often(), For: long(), Files: files()}
 		})
 	case 0:
 		add(1, 1, func() FaultPlan { return FaultPlan{Kind: faultWipe, From: victim} })

@@ -107,7 +107,7 @@ func Run(seed uint64, o Options) Result {
 	seed = plan.Seed
 	var t *trial
 	sends := func(_ *sim.Node, to string, parts []host.Part) { t.outages.answers(to, parts) }
-	w := sim.New(seed, sim.Options{Sends: sends, Keep: plan.World.Keep, Priorities: plan.World.Priorities, Spurious: plan.World.Spurious,
+	w := sim.New(seed, sim.Options{Sends: sends, Keep: plan.World.Keep, Priorities: plan.World.Priorities, Changes: plan.World.Changes, Over: plan.World.Over, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: cmp.Or(plan.World.Steps, 30e6), Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
 	t = &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
 	t.oracle, t.outages = newOracle(t), newOutages(t)

@@ -126,6 +126,10 @@ func (f FaultPlan) words() string {
 		return fmt.Sprintf("the disk of %s is full, reserve and all, for %v", from, d)
 	case "misdirect":
 		return fmt.Sprintf("one in %.0f writes of %s goes elsewhere, for %v", 1/f.Rate, from, d)
+	case faultStaleRead:
+		return fmt.Sprintf("one in %.0f reads of %s gives what was there before, for %v", 1/f.Rate, from, d)
+	case faultLying:
+		return fmt.Sprintf("one in %.0f writes of %s is gone after a power cut, although it was synced, for %v (%s)", 1/f.Rate, from, d, f.Files)
 	case faultLose:
 		return fmt.Sprintf("%s goes and never comes back", from)
 	}
