@@ -8,7 +8,7 @@
 // constants name what can be found; the names are Jepsen's where it has one.
 //
 // Three kinds of objects have a model: the log of a partition ([Produce], [End]; [Fetch] and [Final] say what it holds), the
-// committed offset of a group for a partition, a register ([Commit], [Committed]), and a topic's name ([Create], [Delete],
+// committed offset of a group for a partition, a register ([Commit], [Committed], [Forget]), and a topic's name ([Create], [Delete],
 // [Describe]), which is free or has one topic with an id that is never used again.
 //
 // A search for such an order is either linear or hopeless, and the model decides. Here the state of a partition is two

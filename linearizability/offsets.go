@@ -9,14 +9,14 @@ import (
 )
 
 // The committed offset of a group for a partition is a register: a look at it gives what was committed last. Each commit
-// writes something unique, so that who sees it knows which one it was.
+// writes something unique, so that who sees it knows which one it was. To forget it is to write that there is none.
 
 // offsetModel is the committed offset of one partition in one group; 0 stands for none.
 var offsetModel = porcupine.Model{
 	Init: func() any { return uint64(0) },
 	Step: func(s, in, _ any) (bool, any) {
 		op := in.(*Operation)
-		if op.Kind == Commit {
+		if op.Kind == Commit || op.Kind == Forget {
 			return true, op.value()
 		}
 		return s.(uint64) == op.value(), s
@@ -74,7 +74,12 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 	var known []porcupine.Operation
 	for _, op := range list {
 		out := op.Return
-		if op.Kind == Commit && (op.Refused || op.Unknown) {
+		switch {
+		case op.Kind == Forget && op.Refused:
+			continue
+		case op.Kind == Forget && op.Unknown:
+			out = math.MaxInt64 // nobody can say that he saw it
+		case op.Kind == Commit && (op.Refused || op.Unknown):
 			at, ok := seen[op.value()]
 			if !ok || op.Refused {
 				continue // nobody saw it, so that nothing depends on whether it was
@@ -84,8 +89,9 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 		known = append(known, porcupine.Operation{ClientId: op.Client, Input: op, Call: op.Call, Return: out})
 	}
 	slices.SortStableFunc(known, func(a, b porcupine.Operation) int { return int(min(1, max(-1, a.Call-b.Call))) })
-	known = known[:min(len(known), limit)] // later ones bind nothing that was before them
-	switch porcupine.CheckOperationsTimeout(offsetModel, untilLast(known), patience) {
+	later := known[min(len(known), limit):]
+	known = known[:len(known)-len(later)] // later ones bind nothing that was before them
+	switch porcupine.CheckOperationsTimeout(offsetModel, untilLast(known, later), patience) {
 	case porcupine.Unknown:
 		l.report(NoAnswer, "%d operations", len(known))
 	case porcupine.Illegal:
@@ -93,30 +99,38 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 	}
 }
 
-// untilLast leaves out looks that may have seen a commit that was cut off.
-func untilLast(known []porcupine.Operation) []porcupine.Operation {
+// untilLast leaves out looks that may have seen a commit that was cut off, or that it was forgotten then.
+func untilLast(known, later []porcupine.Operation) []porcupine.Operation {
 	there := map[uint64]bool{0: true}
 	for _, x := range known {
 		if op := x.Input.(*Operation); op.Kind == Commit {
 			there[op.value()] = true
 		}
 	}
-	return slices.DeleteFunc(known, func(x porcupine.Operation) bool { return !there[x.Input.(*Operation).value()] })
+	forgotten := int64(math.MaxInt64)
+	for _, x := range later {
+		if op := x.Input.(*Operation); op.Kind == Forget {
+			forgotten = min(forgotten, op.Call)
+		}
+	}
+	return slices.DeleteFunc(known, func(x porcupine.Operation) bool {
+		op := x.Input.(*Operation)
+		return !there[op.value()] || op.Kind == Committed && op.value() == 0 && op.Return >= forgotten
+	})
 }
 
-// checkStale finds looks that saw what was overwritten before they began: by a commit that began after the one that they
-// saw had been answered.
+// checkStale finds looks that saw what was overwritten before they began: by a commit, or its being forgotten, that began
+// after the commit that they saw had been answered.
 func (l *log) checkStale(list []*Operation) {
-	ends := func(op *Operation) int64 {
-		if op.Unknown {
-			return math.MaxInt64
-		}
-		return op.Return
-	}
 	commits := make(map[uint64]*Operation)
+	var forgets []*Operation
 	for _, op := range list {
-		if op.Kind == Commit && !op.Refused {
+		switch {
+		case op.Refused:
+		case op.Kind == Commit:
 			commits[op.value()] = op
+		case op.Kind == Forget:
+			forgets = append(forgets, op)
 		}
 	}
 	for _, look := range list {
@@ -125,10 +139,10 @@ func (l *log) checkStale(list []*Operation) {
 		}
 		by := commits[look.value()]
 		for _, op := range list {
-			if op.Kind != Commit || op.Refused || ends(op) >= look.Call || op == by {
+			if op.Kind != Commit && op.Kind != Forget || op.Refused || ends(op) >= look.Call || op == by {
 				continue
 			}
-			if look.value() == 0 || by != nil && ends(by) < op.Call {
+			if stale(look, by, op, forgets) {
 				l.report(StaleCommit, "%s, after %s", look, op)
 				return
 			}
@@ -136,9 +150,28 @@ func (l *log) checkStale(list []*Operation) {
 	}
 }
 
+// ends is when an operation has had its effect.
+func ends(op *Operation) int64 {
+	if op.Unknown {
+		return math.MaxInt64
+	}
+	return op.Return
+}
+
+// stale says that a look, at what by committed if that is not nil, must have seen what op did, or something later.
+func stale(look, by, op *Operation, forgets []*Operation) bool {
+	if look.value() != 0 {
+		return by != nil && ends(by) < op.Call
+	}
+	return op.Kind == Commit && !slices.ContainsFunc(forgets, func(f *Operation) bool { return ends(f) >= op.Call && f.Call <= look.Return })
+}
+
 // describeOffset is the operation in a line.
 func (op *Operation) describeOffset(when string) string {
-	if op.Kind == Commit {
+	switch op.Kind {
+	case Forget:
+		return fmt.Sprintf("client %d's deletion of the committed offset %s", op.Client, when)
+	case Commit:
 		return fmt.Sprintf("client %d's commit of %d (%016x) %s", op.Client, op.Offset, op.value(), when)
 	}
 	return fmt.Sprintf("client %d's look at the committed offset (%d, %016x) %s", op.Client, op.Offset, op.value(), when)

@@ -18,6 +18,10 @@ func look(client int, call, ret int64, id uint64) Operation {
 	return op
 }
 
+func forget(client int, call, ret int64) Operation {
+	return Operation{Log: "g/t-0", Client: client, Kind: Forget, Call: call, Return: ret}
+}
+
 func unknown(op Operation) Operation { op.Unknown = true; return op }
 func refused(op Operation) Operation { op.Refused = true; return op }
 
@@ -38,6 +42,14 @@ func TestCommittedOffsets(t *testing.T) {
 		{"without an answer, over a later one", []Operation{unknown(commit(2, 2, 3, 6)), commit(3, 4, 5, 7), look(1, 6, 7, 6)}, ""},
 		{"refused and seen", []Operation{refused(commit(2, 2, 3, 5)), look(1, 4, 5, 5)}, AbortedRead},
 		{"never committed", []Operation{look(1, 4, 5, 5)}, NeverSent},
+		{"forgotten", []Operation{commit(2, 0, 1, 5), forget(2, 2, 3), look(1, 4, 5, 0), commit(2, 6, 7, 6), look(1, 8, 9, 6)}, ""},
+		{"forgotten, and it comes back", []Operation{commit(2, 0, 1, 5), forget(2, 2, 3), look(1, 4, 5, 5)}, StaleCommit},
+		{"forgotten before it was committed", []Operation{forget(2, 0, 1), commit(2, 2, 3, 5), look(1, 4, 5, 0)}, StaleCommit},
+		{"forgotten meanwhile", []Operation{commit(2, 0, 1, 5), forget(2, 2, 9), look(1, 3, 4, 5), look(1, 5, 6, 0), look(1, 7, 8, 0)}, ""},
+		{"forgotten meanwhile, and it comes back", []Operation{commit(2, 0, 1, 5), forget(2, 2, 9), look(1, 3, 4, 0), look(1, 5, 6, 5)}, NotLinearizable},
+		{"forgotten without an answer", []Operation{commit(2, 0, 1, 5), unknown(forget(2, 2, 3)), look(1, 4, 5, 5), look(1, 6, 7, 0)}, ""},
+		{"forgotten without an answer, then committed", []Operation{unknown(forget(2, 0, 1)), commit(3, 2, 3, 5), look(1, 4, 5, 0)}, ""},
+		{"not to be forgotten", []Operation{commit(2, 0, 1, 5), refused(forget(2, 2, 3)), look(1, 4, 5, 0)}, StaleCommit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := Verify(c.history, Options{})

@@ -26,10 +26,11 @@ const (
 	// Final is the log as it was when everything had ended, from its start at Offset to its end at To.
 	Final Kind = "final"
 	// Commit commits Offset for a group and a partition, which Log names; Records holds one hash that says which commit it
-	// was. Committed is a look at what is committed; without Records there was nothing. A log has either these operations
-	// or the others.
+	// was. Committed is a look at what is committed; without Records there was nothing. Forget deletes what is committed. A
+	// log has either these operations or the others.
 	Commit    Kind = "commit"
 	Committed Kind = "committed"
+	Forget    Kind = "forget"
 	// Create, Delete and Describe are about the topic that Log names. Records holds one hash of the topic's id: of the one
 	// that was made, or that is there; a Describe without Records says that there is no such topic. A Create that is
 	// Refused found a topic of the name, a Delete that is Refused found none; other refusals are left out. Who is asked
@@ -101,7 +102,7 @@ func (op *Operation) proves() int64 {
 func (op *Operation) String() string {
 	when := fmt.Sprintf("from %d to %d", op.Call, op.Return)
 	switch op.Kind {
-	case Commit, Committed:
+	case Commit, Committed, Forget:
 		return op.describeOffset(when)
 	case Create, Delete, Describe:
 		return fmt.Sprintf("client %d's %s of the topic (%016x) %s", op.Client, op.Kind, op.value(), when)
@@ -124,7 +125,7 @@ func (op *Operation) check() error {
 		return fmt.Errorf("%s: it ended before it began", op)
 	}
 	switch op.Kind {
-	case Produce, End, Fetch, Final, Commit, Committed, Create, Delete, Describe:
+	case Produce, End, Fetch, Final, Commit, Committed, Forget, Create, Delete, Describe:
 		return nil
 	}
 	return fmt.Errorf("client %d, log %s: there is no kind of operation %q", op.Client, op.Log, op.Kind)

@@ -71,7 +71,7 @@ func Verify(history []Operation, o Options) []Violation {
 	for _, name := range slices.Sorted(maps.Keys(logs)) {
 		l := newLog(name, o)
 		switch logs[name][0].Kind {
-		case Commit, Committed:
+		case Commit, Committed, Forget:
 			l.verifyOffsets(logs[name], o.Operations)
 			all = append(all, l.violations...)
 			continue
