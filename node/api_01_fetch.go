@@ -62,9 +62,10 @@ func (b *Broker) fetchList(c *call, q *wire.FetchRequest) (session *fetchSession
 	byID := c.Version >= 13
 	if q.SessionEpoch == initialEpoch || q.SessionEpoch == finalEpoch {
 		if q.SessionId != 0 {
-			b.sessions.end(q.SessionId)
 			if s := c.client.session; s != nil && s.slot.id == q.SessionId {
-				c.client.session = nil
+				c.client.endSession(b)
+			} else {
+				b.sessions.end(q.SessionId)
 			}
 		}
 		list = requested(q)
@@ -93,8 +94,10 @@ func (b *Broker) fetchList(c *call, q *wire.FetchRequest) (session *fetchSession
 	}
 	session.update(q)
 	session.epoch = nextEpoch(session.epoch)
-	session.slot.touch(c.now(), len(session.partitions))
-	if n := len(session.partitions); n == 0 || n > largestSession {
+	n := len(session.partitions)
+	grown := int64(n) > session.slot.size.Load()
+	session.slot.touch(c.now(), n)
+	if n == 0 || n > largestSession || grown && !b.sessions.grow(c, session.slot, n) {
 		c.client.endSession(b) // the client sees session id 0 in the answer
 		return nil, session.partitions, wire.ErrNone
 	}

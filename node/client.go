@@ -54,7 +54,7 @@ func (k *client) topicConfig(b *Broker, image *catalog.Image, t *catalog.Topic) 
 // endSession gives the connection's fetch session up.
 func (k *client) endSession(b *Broker) {
 	if k.session != nil {
-		b.sessions.end(k.session.slot.id)
+		b.sessions.release(k.session.slot)
 		k.session = nil
 	}
 }

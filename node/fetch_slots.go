@@ -13,11 +13,15 @@ import (
 // connection that made it; a slot is what its task and the others share: whether the session still lives, how large it
 // is, when it was last used. One task decides who gets a slot.
 //
+// What sessions remember is bounded, too, by their partitions, all together: a session that would need more is not made,
+// or given up, and the client fetches without one. What was evicted counts until its connection has noticed.
+//
 // Kafka lets a session be continued from another connection. No client does: one that has lost its connection begins a
 // new session. Here it is answered FETCH_SESSION_ID_NOT_FOUND, which clients take as the request to do so.
 type sessionSlots struct {
 	host      host.Host
 	limit     int
+	most      int // partitions of all sessions together
 	requests  *host.Queue[slotRequest]
 	count     *host.Counter
 	evictions *host.Counter
@@ -30,21 +34,28 @@ type sessionSlot struct {
 	used    *host.Counter // the instant of the last use
 	size    *host.Counter // partitions
 	ended   *host.Counter // not zero: evicted or closed
+	// charged is what it counts of all partitions; it belongs to the task that decides.
+	charged int
 }
 
-// slotRequest asks for a slot, or gives one back.
+// slotRequest asks for a slot, or for more partitions of one, or gives one back.
 type slotRequest struct {
 	size   int
 	answer *host.Future[*sessionSlot] // nil in the answer: there is no room
+	grow   *sessionSlot
+	gone   *sessionSlot // nothing of it is remembered any more
 	end    int32
 }
+
+// mostSessionPartitions bounds the partitions of all sessions together: about 200 bytes each.
+const mostSessionPartitions = 1_000_000
 
 // sessionStale is how long a session must have been idle, or have existed, before it can be made to go.
 const sessionStale = 2 * time.Minute
 
 func startSessionSlots(h host.Host, limit int) *sessionSlots {
 	s := &sessionSlots{
-		host: h, limit: limit, requests: host.NewQueue[slotRequest](h.Tasks, 256, nil),
+		host: h, limit: limit, most: mostSessionPartitions, requests: host.NewQueue[slotRequest](h.Tasks, 256, nil),
 		count: host.NewCounter(h.Tasks), evictions: host.NewCounter(h.Tasks),
 	}
 	h.Tasks.Go("node.fetch-sessions", s.run)
@@ -59,11 +70,24 @@ func (s *sessionSlots) take(c *call, size int) *sessionSlot {
 	if !s.requests.Put(slotRequest{size: size, answer: f}) {
 		return nil
 	}
-	slot, _ := await(c, f, host.Never)
+	slot, _ := outlast(c, f, host.Never) // else nobody would give it back
 	return slot
 }
 
-// end gives the slot of that session back. Unknown ids are ignored.
+// grow asks whether a session may have that many partitions.
+func (s *sessionSlots) grow(c *call, slot *sessionSlot, size int) bool {
+	f := host.NewFuture[*sessionSlot](s.host.Tasks)
+	if !s.requests.Put(slotRequest{grow: slot, size: size, answer: f}) {
+		return false
+	}
+	granted, _ := outlast(c, f, host.Never)
+	return granted != nil
+}
+
+// release ends a session that its connection has forgotten.
+func (s *sessionSlots) release(slot *sessionSlot) { s.requests.Put(slotRequest{gone: slot}) }
+
+// end ends the session of that id, which may be another connection's. Unknown ids are ignored.
 func (s *sessionSlots) end(id int32) { s.requests.Put(slotRequest{end: id}) }
 
 // touch notes a use of the session.
@@ -75,41 +99,77 @@ func (s *sessionSlot) touch(now host.Instant, size int) {
 // alive reports that the session has not been evicted or closed.
 func (s *sessionSlot) alive() bool { return s.ended.Load() == 0 }
 
+// slotTable is what the task knows that decides.
+type slotTable struct {
+	*sessionSlots
+	slots      map[int32]*sessionSlot
+	partitions int // of all sessions that somebody still remembers
+}
+
 func (s *sessionSlots) run() {
-	slots := make(map[int32]*sessionSlot)
-	drop := func(slot *sessionSlot) {
-		slot.ended.Add(1)
-		delete(slots, slot.id)
-		s.count.Add(-1)
-	}
+	t := &slotTable{sessionSlots: s, slots: make(map[int32]*sessionSlot)}
 	var requests []slotRequest
 	for more := true; more; {
 		requests, more = s.requests.Take(requests[:0])
 		for _, r := range requests {
-			if r.answer == nil {
-				if slot := slots[r.end]; slot != nil {
-					drop(slot)
-				}
-				continue
+			switch {
+			case r.gone != nil:
+				t.drop(r.gone)
+				t.partitions -= r.gone.charged
+				r.gone.charged = 0
+			case r.grow != nil:
+				r.answer.Set(t.enlarge(r.grow, r.size))
+			case r.answer != nil:
+				r.answer.Set(t.admit(r.size))
+			default:
+				t.drop(t.slots[r.end])
 			}
-			now := s.host.Clock.Now()
-			if len(slots) >= s.limit {
-				if victim := evictable(slots, r.size, now); victim != nil {
-					drop(victim)
-					s.evictions.Add(1)
-				}
-			}
-			if len(slots) >= s.limit {
-				r.answer.Set(nil)
-				continue
-			}
-			slot := s.newSlot(slots, r.size, now)
-			slots[slot.id] = slot
-			s.count.Add(1)
-			r.answer.Set(slot)
 		}
 		clear(requests)
 	}
+}
+
+// drop ends a session, if it has not ended.
+func (t *slotTable) drop(slot *sessionSlot) {
+	if slot == nil || t.slots[slot.id] != slot {
+		return
+	}
+	slot.ended.Add(1)
+	delete(t.slots, slot.id)
+	t.count.Add(-1)
+}
+
+// enlarge lets a session have that many partitions, if there is room for them.
+func (t *slotTable) enlarge(slot *sessionSlot, size int) *sessionSlot {
+	if !slot.alive() || t.partitions+size-slot.charged > t.most {
+		return nil
+	}
+	t.partitions += size - slot.charged
+	slot.charged = size
+	return slot
+}
+
+// admit makes a slot for a session of that many partitions, nil if there is no room.
+func (t *slotTable) admit(size int) *sessionSlot {
+	now := t.host.Clock.Now()
+	if t.partitions+size > t.most {
+		return nil
+	}
+	if len(t.slots) >= t.limit {
+		if victim := evictable(t.slots, size, now); victim != nil {
+			t.drop(victim)
+			t.evictions.Add(1)
+		}
+	}
+	if len(t.slots) >= t.limit {
+		return nil
+	}
+	slot := t.newSlot(t.slots, size, now)
+	t.slots[slot.id] = slot
+	t.count.Add(1)
+	t.partitions += size
+	slot.charged = size
+	return slot
 }
 
 func (s *sessionSlots) newSlot(slots map[int32]*sessionSlot, size int, now host.Instant) *sessionSlot {

@@ -170,6 +170,48 @@ func TestFetchSessions(t *testing.T) {
 	t.Error("the session outlives its connection")
 }
 
+// TestFetchSessionsHaveABound lets sessions have five partitions altogether. Who gets no session, or asks for more than
+// there is room for, is served without one; what was evicted counts until its connection has heard of it.
+func TestFetchSessionsHaveABound(t *testing.T) {
+	b := newBroker(t)
+	makeTopic(t, newClient(t, b), "t", 4)
+	b.sessions.most = 5
+	fetch := func(r *rawConn, session, epoch int32, indexes ...int32) *wire.FetchResponse {
+		t.Helper()
+		q := fetchRequest("t", 0, indexes...)
+		q.SessionId, q.SessionEpoch, q.MaxWaitMs = session, epoch, 1
+		return ask[*wire.FetchResponse](r, q, 12)
+	}
+	first, second, third := dialRaw(t, b), dialRaw(t, b), dialRaw(t, b)
+	one, two := fetch(first, 0, 0, 0, 1, 2).SessionId, fetch(second, 0, 0, 0).SessionId
+	if one == 0 || two == 0 {
+		t.Fatal("four partitions have room")
+	}
+	if a := fetch(third, 0, 0, 0, 1); a.SessionId != 0 || a.ErrorCode != 0 || len(a.Responses[0].Partitions) != 2 {
+		t.Errorf("two more have none, and are fetched all the same: %+v", a)
+	}
+	if a := fetch(second, two, 1, 1); a.SessionId != two {
+		t.Errorf("one more has room: %+v", a)
+	}
+	if a := fetch(second, two, 2, 2); a.SessionId != 0 || a.ErrorCode != 0 || len(a.Responses[0].Partitions) != 3 {
+		t.Errorf("a session that grows too large ends, and is served: %+v", a)
+	}
+	three := fetch(third, 0, 0, 0, 1).SessionId
+	if three == 0 {
+		t.Error("who ended made room")
+	}
+	fetch(second, one, -1) // somebody else ends the first one, whose connection does not know yet
+	if a := fetch(second, 0, 0, 0); a.SessionId != 0 {
+		t.Errorf("what is remembered counts: %+v", a)
+	}
+	if a := fetch(first, one, 1); a.ErrorCode != wire.ErrFetchSessionIdNotFound {
+		t.Errorf("it has ended: %+v", a)
+	}
+	if a := fetch(first, 0, 0, 0, 1, 2); a.SessionId == 0 {
+		t.Errorf("and makes room for its successor: %+v", a)
+	}
+}
+
 func TestIdempotentProduces(t *testing.T) {
 	b := newBroker(t)
 	makeTopic(t, newClient(t, b), "t", 1)
