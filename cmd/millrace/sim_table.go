@@ -20,11 +20,12 @@ type frequency struct {
 
 // summary adds up results.
 type summary struct {
-	runs, acked, crashes int
-	nodes                map[int]int
-	virtual, real, cpu   time.Duration
-	fired, reached       map[string]frequency
-	beyond               bool
+	runs, crashes      int
+	acked, answered    int // records, operations
+	nodes              map[int]int
+	virtual, real, cpu time.Duration
+	fired, reached     map[string]frequency
+	beyond             bool
 }
 
 func newSummary() *summary {
@@ -35,6 +36,7 @@ func (x *summary) add(r simReport) {
 	x.runs++
 	x.nodes[r.Nodes]++
 	x.acked += r.Acked
+	x.answered += r.Answered
 	x.crashes += r.Crashes
 	x.virtual += r.Virtual
 	x.real += r.Real
@@ -101,7 +103,9 @@ func (x *summary) print(out io.Writer, took time.Duration) {
 	}
 	fmt.Fprintf(out, "%d runs (%d of one node, %d of three, %d of five), %d records acknowledged, %d crashes\n", x.runs, x.nodes[1],
 		x.nodes[3], x.nodes[5], x.acked, x.crashes)
-	fmt.Fprintf(out, "%v simulated in %v and %v of CPU: %.0f times real time per core, %.1f acknowledged records per simulated second, %.0f ms of a core a run\n",
-		x.virtual.Round(time.Second), took.Round(time.Millisecond), x.cpu.Round(time.Millisecond), x.virtual.Seconds()/max(1e-9, x.cpu.Seconds()),
-		float64(x.acked)/max(1e-9, x.virtual.Seconds()), x.cpu.Seconds()*1000/runs)
+	simulated := max(1e-9, x.virtual.Seconds())
+	fmt.Fprintf(out, "%v simulated in %v and %v of CPU: %.0f times real time per core, %.0f ms of a core a run\n", x.virtual.Round(time.Second),
+		took.Round(time.Millisecond), x.cpu.Round(time.Millisecond), x.virtual.Seconds()/max(1e-9, x.cpu.Seconds()), x.cpu.Seconds()*1000/runs)
+	fmt.Fprintf(out, "a simulated second had %.1f acknowledged records and %.1f acknowledged operations\n", float64(x.acked)/simulated,
+		float64(x.answered)/simulated)
 }

@@ -33,6 +33,7 @@ type simReport struct {
 	Rolls       int            `json:"rolls"`
 	Checkpoints int            `json:"checkpoints"`
 	Operations  int            `json:"operations"`
+	Answered    int            `json:"answered"`
 	Virtual     time.Duration  `json:"virtual_ns"`
 	Real        time.Duration  `json:"real_ns"`
 	CPU         time.Duration  `json:"cpu_ns"`
@@ -43,7 +44,7 @@ type simReport struct {
 
 func report(r trial.Result) simReport {
 	x := simReport{Seed: r.Seed, Nodes: r.Plan.Nodes, Hash: fmt.Sprintf("%016x", r.Hash), Events: r.Events, Yields: r.Steps, Acked: r.Acked, Read: r.Read,
-		Crashes: r.Crashes, Rolls: r.Rolls, Checkpoints: r.Checkpoints, Operations: r.Operations, Virtual: r.Virtual, Real: r.Real,
+		Crashes: r.Crashes, Rolls: r.Rolls, Checkpoints: r.Checkpoints, Operations: r.Operations, Answered: r.Answered, Virtual: r.Virtual, Real: r.Real,
 		Fired: r.Fired, Reached: r.Reached, Trail: r.Trail, Empty: errors.Is(r.Err, trial.ErrEmpty)}
 	if r.Err != nil {
 		x.Error = r.Err.Error()

@@ -149,6 +149,17 @@ func (o *oracle) recordFinal(l *partitionLog, start, end int64) {
 	o.history = append(o.history, op)
 }
 
+// answered counts the clients' operations that took effect and got their answer.
+func (o *oracle) answered() int {
+	n := 0
+	for i := range o.history {
+		if op := &o.history[i]; !op.Unknown && !op.Refused && op.Kind != linearizability.Final {
+			n++
+		}
+	}
+	return n
+}
+
 // checkHistory checks what clients saw, and returns how many operations that were.
 func (o *oracle) checkHistory(out io.Writer) (int, error) {
 	// Operations were noted when they ended; a client's produces are to be listed as it sent them.

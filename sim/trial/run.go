@@ -59,6 +59,8 @@ type Result struct {
 	Reached map[string]int
 
 	Acked, Read, Crashes, Rolls, Checkpoints, Operations int
+	// Answered counts the operations of the history that took effect and got their answer.
+	Answered int
 }
 
 // trial is the state of a run.
@@ -139,7 +141,7 @@ func Run(seed uint64, o Options) Result {
 	}
 	r := Result{Seed: seed, Plan: plan, Err: err, Hash: w.Hash(), Events: w.Events(), Steps: w.Steps(), Trail: w.Trail(), Virtual: w.Now(),
 		Fired: w.Fired(), Reached: t.reached(), Acked: t.oracle.acked, Read: t.oracle.reads}
-	r.Crashes = t.crashes
+	r.Crashes, r.Answered = t.crashes, t.oracle.answered()
 	r.Rolls, r.Checkpoints = t.rolls(), t.checkpoints()
 	o.Tale.end(t)
 	w.Close()
