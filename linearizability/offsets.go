@@ -50,8 +50,13 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 		}
 	}
 	seen := make(map[uint64]int64) // when a look at a value ended first
+	var none int64                 // when a look at none ended last
 	for _, op := range list {
-		if op.Kind != Committed || op.value() == 0 {
+		if op.Kind != Committed {
+			continue
+		}
+		if op.value() == 0 {
+			none = max(none, op.Return)
 			continue
 		}
 		v := op.value()
@@ -75,7 +80,7 @@ func (l *log) verifyOffsets(list []*Operation, limit int) {
 	for _, op := range list {
 		out := op.Return
 		switch {
-		case op.Kind == Forget && op.Refused:
+		case op.Kind == Forget && (op.Refused || op.Unknown && op.Call > none):
 			continue
 		case op.Kind == Forget && op.Unknown:
 			out = math.MaxInt64 // nobody can say that he saw it

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"millrace/net/wire"
+	"millrace/node/host/mutant"
 )
 
 // tombstonesPerAppend bounds a batch of tombstones that need not be atomic, so that it fits in max.message.bytes.
@@ -44,6 +45,11 @@ func (c *Coordinator) deleteOffsets(tag uint64, r *OffsetDeleteRequest) {
 	}
 	if len(records) == 0 {
 		c.reply(tag, out)
+		return
+	}
+	if mutant.On("group-offset-deleted-early") {
+		c.reply(tag, out)
+		c.append([]string{id}, records, func() {}, func(ErrorCode) {})
 		return
 	}
 	c.append([]string{id}, records,
@@ -102,6 +108,9 @@ func (c *Coordinator) deleteGroups(tag uint64, r *DeleteRequest) {
 		records := make([]Record, 0, 1)
 		for _, key := range c.storedOffsets(id) {
 			records = append(records, offsetTombstone(key))
+		}
+		if mutant.On("group-deletion-keeps-offsets") {
+			records = records[:0]
 		}
 		records = append(records, groupTombstone(id))
 		wait.open++

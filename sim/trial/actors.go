@@ -30,6 +30,8 @@ func (t *trial) act(i int, a ActorPlan) {
 		t.look(i, name, d, a)
 	case "offsets":
 		t.commitOffsets(name, d, a)
+	case kindForgetter:
+		t.beForgetter(i, name, d, a)
 	case kindMember:
 		t.beMember(i, name, d, a)
 	case kindZombie:

@@ -35,6 +35,8 @@ type groupState struct {
 	since   host.Instant // when everything else had ended
 	commits int          // numbers them
 	reached map[string]int
+	// unanswered is the number of deletions of its offsets that nobody knows the outcome of.
+	unanswered int
 }
 
 // memberState is a member, from life to life.

@@ -74,7 +74,7 @@ type TopicPlan struct {
 
 // ActorPlan is one client.
 type ActorPlan struct {
-	Kind       string // producer, consumer, admin, looker, offsets
+	Kind       string // producer, consumer, admin, looker, offsets, and those of kind* in this package
 	Idempotent bool
 	Acks       int16
 	Depth      int   // batches that wait at most
@@ -172,6 +172,7 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
 	drawCompacted(sim.NewDraws(seed, "plan/compacted"), p)
 	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
+	drawForgetters(sim.NewDraws(seed, "plan/forgetters"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
 	return p
 }

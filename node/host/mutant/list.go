@@ -105,6 +105,8 @@ var planted = []struct{ name, alters string }{
 	{"group-lag-of-deleted-records", "node: records that were deleted count as not read"},
 	{"group-static-member-not-fenced", "group: a static member of a consumer group may take the place of one that has not left"},
 	{"group-commit-answered-early", "group: OffsetCommit is answered when its batch is handed to the log"},
+	{"group-offset-deleted-early", "group: OffsetDelete is answered when its batch is handed to the log"},
+	{"group-deletion-keeps-offsets", "group: a deleted group's committed offsets stay"},
 	{"group-generation-not-checked", "group: a member of a classic group may commit in an old generation"},
 	{"group-offsets-expire-early", "group: minutes of retention of offsets are taken for milliseconds"},
 	{"group-sessions-not-restarted", "group: a new coordinator waits for no member that it has not heard of"},
