@@ -15,6 +15,8 @@ type Budget struct {
 	clock host.Clock
 	used  *host.Counter
 	limit int64
+	// small is what small frames have taken of it.
+	small *host.Counter
 	// held is the time that was spent waiting for it, in nanoseconds.
 	held *host.Counter
 	// tight is told that somebody waits: it must not block. asked is not zero from then until it has looked.
@@ -27,7 +29,7 @@ const patience = 5 * time.Millisecond
 
 func newBudget(h host.Host, limit int64, tight func()) *Budget {
 	return &Budget{
-		clock: h.Clock, used: host.NewCounter(h.Tasks), limit: limit, held: host.NewCounter(h.Tasks), tight: tight, asked: host.NewCounter(h.Tasks),
+		clock: h.Clock, used: host.NewCounter(h.Tasks), limit: limit, small: host.NewCounter(h.Tasks), held: host.NewCounter(h.Tasks), tight: tight, asked: host.NewCounter(h.Tasks),
 	}
 }
 
@@ -61,6 +63,38 @@ func (b *Budget) take(n int64, giveUp func() bool) bool {
 		}
 	}
 }
+
+// takeFrame is take for a frame. An eighth more is there for small ones alone: heartbeats, metadata and the like go on when
+// large frames, which may never be finished, have used everything up.
+func (b *Budget) takeFrame(n int64, giveUp func() bool) bool {
+	if !b.isSmall(n) {
+		return b.take(n, giveUp)
+	}
+	if b.small.Add(n) <= b.limit/smallShare {
+		b.used.Add(n)
+		return true
+	}
+	if b.take(n, giveUp) {
+		return true
+	}
+	b.small.Add(-n)
+	return false
+}
+
+// giveFrame gives back what takeFrame took.
+func (b *Budget) giveFrame(n int64) {
+	if b.isSmall(n) {
+		b.small.Add(-n)
+	}
+	b.Give(n)
+}
+
+func (b *Budget) isSmall(n int64) bool { return n <= b.limit/smallFrame }
+
+const (
+	smallFrame = 256 // the part of a budget that a frame may take to be a small one: 1 MiB of 256
+	smallShare = 8   // the part that there is more for those
+)
 
 // Reserve takes up to n bytes without waiting, and returns how many: what is left. Whoever gets none asks again later.
 func (b *Budget) Reserve(n int64) int64 {

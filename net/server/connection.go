@@ -134,7 +134,7 @@ func (c *Connection) charge(size int64, key int16) (charge int64, ok bool) {
 // refund gives back what a frame took of the budget.
 func (c *Connection) refund(charge int64) {
 	c.charged.Add(-charge)
-	c.server.Requests.Give(charge)
+	c.server.Requests.giveFrame(charge)
 }
 
 // readFrame reads the size and then exactly that many bytes, charged to the budget. The frame has the time that a slow
@@ -150,7 +150,7 @@ func (c *Connection) readFrame() (frame *host.Buffer, charge int64, err error) {
 		s.Numbers.Malformed.Add(1)
 		return nil, 0, fmt.Errorf("%w: %d", errFrameSize, size)
 	}
-	if !s.Requests.take(charge, c.Closing) {
+	if !s.Requests.takeFrame(charge, c.Closing) {
 		return nil, 0, errDraining
 	}
 	c.charged.Add(charge)

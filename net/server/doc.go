@@ -26,7 +26,8 @@
 // # Bounds
 //
 // The frames of all connections together may hold Options.InFlightBytes: above that nobody reads on until something is
-// answered (a single frame may go over the bound, so that a large one is never starved). Requests that are decoded into
+// answered (a single frame may go over the bound, so that a large one is never starved; small ones, up to a 256th of it, have
+// an eighth more for themselves, so that large ones that are never finished do not stop them). Requests that are decoded into
 // something larger than they are count plainCharge times, and have a smaller bound of their own (Options.Bulky,
 // MaxPlainBytes). One connection may have Options.InFlightRequests requests waiting, and as many
 // that were taken to be answered.

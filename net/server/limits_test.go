@@ -1,8 +1,10 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -121,6 +123,39 @@ func TestUnfinishedFramesMakeRoom(t *testing.T) {
 	}
 	if !ended(stuck[0]) && !ended(stuck[1]) {
 		t.Error("both clients that stopped are still there")
+	}
+}
+
+// TestSmallFramesHaveRoomOfTheirOwn has clients that stop in the middle of large frames which take the whole budget, one
+// after the other as the ones before are given up. Who asks for little does not wait for that, up to a bound.
+func TestSmallFramesHaveRoomOfTheirOwn(t *testing.T) {
+	s, _ := startEcho(t, Options{InFlightBytes: 100_000, Patience: time.Minute})
+	for i := range 10 {
+		dial(t, s).Write(frame(0, uint32(i), 60_000)[:30_000])
+	}
+	for s.Requests.Used() < 120_000 {
+		time.Sleep(time.Millisecond)
+	}
+	c := dial(t, s)
+	for i := range 100 {
+		c.Write(frame(0, uint32(i), 300))
+		if correlation, _ := answer(t, c); correlation != uint32(i) {
+			t.Fatalf("answer %d", correlation)
+		}
+	}
+	if n := s.Numbers.Relieved.Load(); n != 0 {
+		t.Errorf("%d clients had to be given up", n)
+	}
+	for range 60 { // more than there is room for
+		dial(t, s).Write(frame(0, 1, 300)[:200])
+	}
+	for s.Requests.small.Load() < 60*300 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Write(frame(0, 7, 300))
+	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("small frames are bounded, too: %v", err)
 	}
 }
 
