@@ -19,6 +19,12 @@ import (
 // happens to.
 func inGroup(t *testing.T, change func(*groupOptions), script func(s *scripted) error) {
 	t.Helper()
+	if err := inGroups(change, script); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func inGroups(change func(*groupOptions), script func(s *scripted) error) error {
 	for seed := range uint64(3) {
 		o := groupSimOptions()
 		o.preferred = true
@@ -43,9 +49,10 @@ func inGroup(t *testing.T, change func(*groupOptions), script func(s *scripted) 
 		err := g.world.Run()
 		g.world.Close()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
+	return nil
 }
 
 type scripted struct {

@@ -187,6 +187,9 @@ func (r *replica) enter(entries []*raftpb.Entry) []wal.Entry {
 
 // supersede answers those who wait for an entry that another leader's replaced: it can never be committed.
 func (r *replica) supersede(s *slot) {
+	if len(s.waits) > 0 {
+		r.turnAwayEntry(s.entry)
+	}
 	r.flies(-s.payload.Size())
 	s.payload.Release()
 	for _, w := range s.waits {

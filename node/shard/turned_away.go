@@ -3,9 +3,12 @@ package shard
 import (
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"millrace/node/host"
 	"millrace/node/host/mutant"
 	"millrace/partition"
+	"millrace/partition/batch"
 )
 
 // turnedAway are the batches of idempotent producers that this leader refused and that will come again. Producers send
@@ -55,6 +58,24 @@ func (r *replica) turnAway(p partition.ID, producer int64, epoch int16, sequence
 func (r *replica) turnAwayRequest(q *request) {
 	if b := &q.batch; q.kind == kindBatch && b.Idempotent() {
 		r.turnAway(q.partition, b.ProducerID, b.ProducerEpoch, b.BaseSequence)
+	}
+}
+
+// turnAwayEntry is turnAway for the batches of an entry that another leader's replaced: this node may lead again before the
+// producer hears of it.
+func (r *replica) turnAwayEntry(e *raftpb.Entry) {
+	entry, err := readEntry(e.GetData())
+	if err != nil || mutant.On("shard-takes-after-superseded") {
+		return
+	}
+	var rec record
+	for more := true; more; {
+		if more, err = entry.next(&rec); err != nil || !more {
+			return
+		}
+		if rec.kind == kindBatch && rec.producerID != batch.NoProducer {
+			r.turnAway(rec.partition, rec.producerID, rec.producerEpoch, rec.baseSequence)
+		}
 	}
 }
 
