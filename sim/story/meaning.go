@@ -67,7 +67,7 @@ var meanings = []struct {
 		"a read gives the records that were sent, one after the other", "a reader gets garbage, a gap, or records twice"}},
 	{regexp.MustCompile(`which was refused|was refused .* and is at|: refused-read: |: aborted-read: `), Meaning{"D11", classLoss,
 		"what was refused for certain never shows up", "a producer that sends it again makes a duplicate"}},
-	{regexp.MustCompile(`follows \d+:\d+|: reordered: |: nonmonotonic-send: |not in one piece|of a batch of \d+ are there|has no outcome`), Meaning{"D11", classLoss,
+	{regexp.MustCompile(`record \S+ follows |: reordered: |: nonmonotonic-send: |not in one piece|of a batch of \d+ are there|has no outcome`), Meaning{"D11", classLoss,
 		"records of a producer stay in their order, and batches whole", "order within a partition is broken, or a batch is torn"}},
 	{regexp.MustCompile(`had leader epoch|has leader epoch|: epoch-back: |where epochs ended|ended at \d+`), Meaning{"D1, D6", classLoss,
 		"records keep their leader epoch, and epochs never fall along the log",

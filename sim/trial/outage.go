@@ -227,9 +227,10 @@ func (b *broker) remains(logs []*partitionLog) []remains {
 	return all
 }
 
-// inSegment adds the batches of a segment below the end of a checkpoint.
+// inSegment adds the batches of a segment below the end of a checkpoint. Behind that, where recovery truncates, there may be
+// anything: a write that was torn between the two parts of a header looks like a batch at offset 0.
 func inSegment(data []byte, end int64, into map[int64]leftOver) {
-	for len(data) >= batch.HeaderSize {
+	for next := int64(0); len(data) >= batch.HeaderSize; {
 		size := int(binary.BigEndian.Uint32(data[8:])) + batch.Overhead
 		if size < batch.HeaderSize || size > len(data) {
 			return
@@ -237,11 +238,12 @@ func inSegment(data []byte, end int64, into map[int64]leftOver) {
 		one := data[:size]
 		data = data[size:]
 		base, crc := int64(binary.BigEndian.Uint64(one)), binary.BigEndian.Uint32(one[17:])
-		if base >= end {
+		if base >= end || base < next {
 			return
 		}
+		next = base + int64(binary.BigEndian.Uint32(one[23:])) + 1
 		if crc32.Checksum(one[21:], castagnoli) == crc {
-			into[base] = leftOver{next: base + int64(binary.BigEndian.Uint32(one[23:])) + 1, crc: crc}
+			into[base] = leftOver{next: next, crc: crc}
 		}
 	}
 }
