@@ -58,12 +58,13 @@ type disk struct {
 	created  []string
 	syncs    int
 
-	faults  DiskFaults
-	keeps   func(i int) bool // what a power cut leaves; nil: what is drawn
-	stuck   int64            // no operation ends before
-	damaged int
-	last    *placed   // the last write to a durable file
-	lies    []*placed // writes that are gone after a power cut
+	faults   DiskFaults
+	keeps    func(i int) bool // what a power cut leaves; nil: what is drawn
+	stuck    int64            // no operation ends before
+	damaged  int
+	misreads int
+	last     *placed   // the last write to a durable file
+	lies     []*placed // writes that are gone after a power cut
 }
 
 // naming is one change of names that may not survive: paths and what they then mean, nil for nothing.

@@ -52,9 +52,11 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 	}
 	if draws := h.inc.draws("disk.read.rot"); len(p) > 0 && draws.Chance(faults.Rot) {
 		p[draws.Below(int64(len(p)))] ^= 1 << draws.Below(8)
+		h.d.misreads++
 		w.fault("rot on read")
 	}
 	if faults.Stale > 0 && f.node.before != nil && h.inc.draws("disk.read.stale").Chance(faults.Stale) && f.node.outdated(p, off) {
+		h.d.misreads++
 		w.fault("stale read")
 	}
 	return nil

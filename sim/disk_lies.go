@@ -93,6 +93,9 @@ func (d *disk) comeOut() {
 // DriveFlushes makes what the drive of the node has not kept so far certain after all.
 func (n *Node) DriveFlushes() { n.disk.lies, n.disk.last = nil, nil }
 
+// Misread counts the reads of the node's disk that gave something wrong. Whoever noticed may have let go of what is good.
+func (n *Node) Misread() int { return n.disk.misreads }
+
 // remember keeps what was in the sectors of a range.
 func (f *inode) remember(off int64, old []byte) {
 	if f.before == nil {

@@ -198,7 +198,7 @@ func (o *outages) look() []remains {
 
 // remains is what a power cut would leave on a node of each partition.
 func (b *broker) remains(logs []*partitionLog) []remains {
-	doubt := b.lost != "" || b.node.Damaged() > 0
+	doubt := b.lost != "" || b.node.Damaged() > 0 || b.node.Misread() > 0
 	var files [][]byte
 	b.node.Certain(func(path string) bool { return isLog(path) && strings.HasSuffix(path, ".wal") },
 		func(_ string, data []byte) { files = append(files, data) })
