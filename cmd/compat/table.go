@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"strings"
 )
@@ -20,6 +21,11 @@ where that makes groups and compaction quick: no initial rebalance delay, heartb
 | client | version | checks | passed | failed | accepted |
 |---|---|---|---|---|---|
 `
+
+// suites is about what is not part of a run: the tests of other projects.
+//
+//go:embed suites.md
+var suites string
 
 // tableOf is the page about the run.
 func tableOf(reports []*report) []byte {
@@ -49,6 +55,7 @@ func tableOf(reports []*report) []byte {
 			}
 		}
 	}
+	b.WriteString(suites)
 	for _, r := range reports {
 		fmt.Fprintf(&b, "\n## %s %s\n\n| area | check | at | |\n|---|---|---|---|\n", r.client, r.version)
 		for _, x := range merged(r.results) {
