@@ -131,7 +131,8 @@ func (c *conn) room(want int64) (int64, error) {
 		if err := c.state("send to"); err != nil {
 			return 0, err
 		}
-		if free := c.window - c.unread; free > 0 {
+		// Less than a quarter of the window is waited with, as TCP does: otherwise who once sent single bytes goes on so.
+		if free := c.window - c.unread; free > 0 && (free >= want || 4*free >= c.window) {
 			n := min(want, free)
 			if c.small && c.draws.Chance(0.3) {
 				n = min(n, c.draws.Skewed(1, 64))
