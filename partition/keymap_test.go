@@ -57,7 +57,7 @@ func TestKeyMapSpreads(t *testing.T) {
 			steps += (i - int(m.place(s.a)) + len(m.slots)) % len(m.slots)
 		}
 	}
-	if most := 10 * keys; steps > most { // with nine of ten slots taken, 4.5 for each are what chance gives
+	if most := 10 * keys; steps > most { // chance alone gives fewer than five for each, at nine slots of ten
 		t.Errorf("%d steps to find each of %d keys once", steps, keys)
 	} else {
 		t.Logf("%d steps to find each of %d keys once", steps, keys)

@@ -6,7 +6,8 @@
 //
 //  1. The load: producers (idempotent or plain, acks all, 1 or 0), consumers with and without fetch sessions, an admin
 //     who creates, grows, empties and deletes topics, groups that commit offsets. Half of the plans have a group with
-//     members, a zombie that repeats what they said, and a watcher (group_*.go). Meanwhile the plan's crashes come, each
+//     members, a zombie that repeats what they said, and a watcher (group_*.go); some have clients that delete what they
+//     commit, and the group (group_forget.go). Meanwhile the plan's crashes come, each
 //     after so many more acknowledged records: at a yield, in the middle of a write or a sync, just after one, or just
 //     after an answer was handed to the network; by killing the process, by cutting the power of a node or of all. Beside
 //     them come the faults of a cluster (plan_cluster.go, faults.go): links, pauses, disks, losses. What may be lost for
