@@ -22,6 +22,10 @@ const sendfileMost = 1 << 20
 // advice a first read is twice as fast, and a later one costs the same.
 const readAheadFrom = 128 << 10
 
+// readAhead is how far beyond such a range the kernel is asked to read: who reads much goes on behind it, and the disk works
+// while the client does.
+const readAhead = 4 << 20
+
 // Send puts the parts on the wire. Runs of bytes leave by one sendmsg, marked MSG_MORE when a file range follows, so
 // that a header and the start of its records share a segment. File ranges leave by sendfile with an explicit offset: the
 // file's own position, which Go's ReadFrom would move, is shared by all readers of the file.
@@ -94,7 +98,7 @@ func (c *conn) sendFile(p *host.Part) (int64, error) {
 	defer runtime.KeepAlive(f)
 	if p.Len >= readAheadFrom {
 		// An error only means that it is slower.
-		_ = unix.Fadvise(f.fd, p.Off, p.Len, unix.FADV_WILLNEED)
+		_ = unix.Fadvise(f.fd, p.Off, p.Len+readAhead, unix.FADV_WILLNEED)
 	}
 	var sent int64
 	var failed error
