@@ -3,6 +3,8 @@ package shard
 import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/node/host/mutant"
 )
 
 const (
@@ -140,6 +142,11 @@ func (h heard) happen(r *replica) {
 	}
 	m.suspected = false
 	r.wake(nil)
+	if r.leading && !mutant.On("replica-lost-snapshot-not-sent-again") {
+		// A connection may have taken a snapshot after the node was gone, and before anybody saw that it had broken. If it is
+		// on the way after all, the second one is ignored.
+		r.node.ReportSnapshot(m.Replica, raft.SnapshotFailure)
+	}
 	r.measure()
 }
 

@@ -17,6 +17,8 @@ func TestMutantsAreFound(t *testing.T) {
 		switch {
 		case !m.Room, m.Name == "replica-vote-before-synced": // TestVoteMutants
 			continue
+		case m.Name == "replica-lost-snapshot-not-sent-again":
+			run = func(uint64) error { return inGroups(smallLog, loseSnapshot) }
 		case strings.HasPrefix(m.Name, "replica-"):
 			run = func(seed uint64) error { return runGroup(seed, nil) }
 		case m.Name == "shard-takes-after-refused":

@@ -24,6 +24,9 @@ func (p *groupPeers) Send(_ uint64, node int32, m *raftpb.Message, payloads []Ca
 		return false
 	}
 	g.sent[m.GetType()]++
+	if g.swallowed != raftpb.MsgHup && m.GetType() == g.swallowed {
+		return true
+	}
 	var bytes [][]byte
 	for i, c := range payloads {
 		if c.Payload.Size() == 0 && c.At.Size() > 0 {

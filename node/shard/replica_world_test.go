@@ -41,6 +41,8 @@ type group struct {
 	over bool
 	// sent counts messages by type.
 	sent map[raftpb.MessageType]int
+	// swallowed is the type of messages that are taken and never arrive; the zero value, MsgHup, is none.
+	swallowed raftpb.MessageType
 }
 
 type groupOptions struct {
