@@ -2,12 +2,16 @@ package shard
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"millrace/net/peer"
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 )
 
 const (
@@ -36,7 +40,9 @@ func (s *Set) Change(c catalog.Command, deadline host.Instant) catalog.Result {
 		case fate == unknown && !repeatable(c):
 			return catalog.Result{Error: wire.ErrRequestTimedOut, Message: "the catalog's leader was lost before it answered"}
 		case fate == unknown:
-			change.repeated = true
+			if err := change.renew(); err != nil {
+				return catalog.Result{Error: wire.ErrRequestTimedOut, Message: "the catalog's leader was lost before it answered"}
+			}
 		}
 		if now := s.host.Clock.Now(); now >= deadline || s.over() {
 			return catalog.Result{Error: wire.ErrRequestTimedOut, Message: "the catalog did not answer in time"}
@@ -64,9 +70,28 @@ type change struct {
 	bytes    []byte
 	deadline host.Instant
 	waiter   host.Waiter
-	// repeated says that an earlier try had an unknown outcome; deleted is what a DeleteTopic is to delete.
+	// repeated says that an earlier try had an unknown outcome; deleted is what a DeleteTopic is to delete, and earlier are
+	// the ids that earlier tries of a CreateTopic had.
 	repeated bool
 	deleted  *catalog.Topic
+	earlier  []catalog.ID
+}
+
+// renew prepares another try after one of unknown outcome. A topic gets another id: the one of before may have been made
+// and deleted again by somebody else since, and an id must never come back, since files are named by it and may be under
+// deletion.
+func (c *change) renew() error {
+	c.repeated = true
+	create, ok := c.command.(catalog.CreateTopic)
+	if !ok || create.ID == (catalog.ID{}) || mutant.On("shard-topic-id-comes-back") {
+		return nil
+	}
+	c.earlier = append(c.earlier, create.ID)
+	if _, err := io.ReadFull(c.set.host.Secure, create.ID[:]); err != nil {
+		return fmt.Errorf("draw a topic id: %w", err)
+	}
+	c.command, c.bytes = create, catalog.Encode(create)
+	return nil
 }
 
 // repeatable says whether a command that was decided already can be proposed once more without another effect.
@@ -131,6 +156,10 @@ func (c *change) finish(result catalog.Result) catalog.Result {
 // forgive turns the refusal of a repeated command into success when it was refused because it had been done.
 func (c *change) forgive(result catalog.Result, image *catalog.Image) catalog.Result {
 	switch command := c.command.(type) {
+	case catalog.CreateTopic:
+		if t, ok := image.Topic(command.Name); ok && result.Error == wire.ErrTopicAlreadyExists && slices.Contains(c.earlier, t.ID) {
+			return catalog.Result{Topic: t, Index: result.Index}
+		}
 	case catalog.DeleteTopic:
 		if result.Error == wire.ErrUnknownTopicId && c.deleted != nil {
 			return catalog.Result{Topic: c.deleted, Index: result.Index}

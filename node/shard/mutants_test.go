@@ -23,6 +23,8 @@ func TestMutantsAreFound(t *testing.T) {
 			run = func(seed uint64) error { return runGroup(seed, nil) }
 		case m.Name == "shard-takes-after-refused":
 			run = func(uint64) error { return followRefused(t) }
+		case m.Name == "shard-topic-id-comes-back":
+			run = func(uint64) error { return createAgain() }
 		case m.Name == "shard-takes-after-superseded":
 			run = func(uint64) error { return inGroups(nil, followSuperseded) }
 		case !strings.HasPrefix(m.Name, "shard-"):
