@@ -108,6 +108,9 @@ func (w *World) step() {
 		t.suspend()
 		return
 	}
+	if w.options.Changes > 0 && w.steps > 2*w.options.Over {
+		w.becomeFair()
+	}
 	if w.options.Priorities {
 		if !w.overtaken(t) {
 			return
@@ -143,6 +146,18 @@ func (w *World) goesOn(t *task) bool {
 	w.next = nil
 	w.chosen(t)
 	return true
+}
+
+// becomeFair lets tasks be chosen anew at every switch from now on: with priorities alone, a task that yields and never waits
+// would keep those below it from running for ever.
+func (w *World) becomeFair() {
+	if !w.options.Priorities {
+		return
+	}
+	w.options.Priorities = false
+	for _, t := range w.runnable {
+		t.rank = t.draws.Uint64()
+	}
 }
 
 // overtaken says whether another runnable task has a better priority, after moving the running task behind all at a

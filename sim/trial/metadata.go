@@ -15,6 +15,10 @@ import (
 // Two or three administrators of one kind make, delete and look for topics of the same few names at the same time, and set
 // a config of the first topic of the load. What they were told is one object for each name, and one for the config: a
 // topic of the name is there, with an id of its own, or is not; the config is what was set last. See linearizability.
+//
+// In a cluster, a broker that does not hear what became of a CreateTopics proposes it again, as Kafka's brokers forward it
+// again. When somebody has deleted the topic meanwhile, it is made twice, and nothing says that it may not be. So there each
+// name has one administrator, who goes on with another name when an answer does not come; the others look.
 
 // kindMetadata is an actor that does so.
 const kindMetadata = "metadata"
@@ -23,7 +27,7 @@ const kindMetadata = "metadata"
 const (
 	metadataNames    = 2
 	metadataConfig   = "delete.retention.ms"
-	metadataUnknowns = 4 // of one actor
+	metadataUnknowns = 6 // of one actor
 	metadataMost     = 40
 )
 
@@ -45,24 +49,41 @@ type metadataActor struct {
 	client   *client.Client
 	unknowns int
 	values   int
+	own      string // the name that only this one changes, in a cluster
+	names    int
 }
 
 func metadataName(i int64) string { return fmt.Sprint("metadata-", i) }
+
+// rename goes on with a name that was never used.
+func (x *metadataActor) rename() {
+	x.names++
+	x.own = fmt.Sprintf("metadata-%d-%d", x.who, x.names)
+	x.trial.metadata = append(x.trial.metadata, x.own)
+}
 
 // tellMetadata is the task of an actor.
 func (t *trial) tellMetadata(i int, name string, d *sim.Draws, a ActorPlan) {
 	x := &metadataActor{trial: t, who: i, client: t.newClient(name, a)}
 	defer x.client.Close()
 	x.client.SetReplicas(t.topics[0].plan.Replicas)
+	if len(t.brokers) > 1 {
+		x.rename()
+	}
 	for n := 0; !t.stop && x.unknowns < metadataUnknowns && n < metadataMost; n++ {
-		topic := metadataName(d.Below(metadataNames))
+		topic, seen := x.own, metadataName(d.Below(metadataNames))
+		if len(t.brokers) == 1 {
+			topic = seen
+		} else {
+			seen = t.metadata[d.Below(int64(len(t.metadata)))]
+		}
 		switch d.Below(6) {
 		case 0, 1:
 			x.create(topic, false)
 		case 2:
 			x.delete(topic)
 		case 3:
-			x.create(topic, true)
+			x.create(seen, true)
 		case 4:
 			x.set()
 		default:
@@ -80,8 +101,8 @@ func (x *metadataActor) begin(log string, kind linearizability.Kind) linearizabi
 	return linearizability.Operation{Log: log, Client: 4000 + x.who, Kind: kind, Call: int64(x.trial.host.Clock.Now())}
 }
 
-// end adds an operation to the history. An error that tells nothing leaves it open; one that says that nothing was done
-// leaves it out.
+// end adds an operation to the history. Any answer but success and the one refusal that says what there is leaves it open; what
+// was not sent is left out.
 func (x *metadataActor) end(op linearizability.Operation, err error, refused wire.ErrorCode) {
 	t := x.trial
 	op.Return = int64(t.host.Clock.Now())
@@ -91,7 +112,8 @@ func (x *metadataActor) end(op linearizability.Operation, err error, refused wir
 	case err == nil:
 	case refused != wire.ErrNone && client.IsCode(err, refused):
 		op.Refused, op.Records = true, nil
-	case errors.Is(err, client.ErrUnanswered), errors.As(err, &code) && !settled(code):
+	case errors.Is(err, client.ErrUnanswered), errors.As(err, &code): // an earlier try of the broker's may have done it
+		t.check(op.Log, string(op.Kind), t.allStopping(err))
 		op.Unknown = true
 		x.unknowns++
 	default:
@@ -103,15 +125,9 @@ func (x *metadataActor) end(op linearizability.Operation, err error, refused wir
 		t.world.Reach("(metadata) another one was faster")
 	}
 	t.oracle.history = append(t.oracle.history, op)
-}
-
-// settled says that an answer promises that nothing was changed and nothing will be.
-func settled(code wire.ErrorCode) bool {
-	switch code {
-	case wire.ErrRequestTimedOut, wire.ErrUnknownServerError, wire.ErrNetworkException:
-		return false
+	if op.Unknown && op.Log == x.own {
+		x.rename()
 	}
-	return true
 }
 
 // topicHash identifies the id of a topic in a history.
@@ -203,6 +219,9 @@ func (t *trial) finalMetadata() {
 		for _, b := range t.whole() {
 			for n := range int64(metadataNames) {
 				x.look(b, metadataName(n))
+			}
+			for _, name := range t.metadata {
+				x.look(b, name)
 			}
 			x.get(b)
 		}
