@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"millrace/node/host/mutant"
+	"millrace/partition"
 )
 
 // TestFillMutants does the same for what the test of two replicas finds.
@@ -25,6 +26,18 @@ func TestFillMutants(t *testing.T) {
 			t.Errorf("%s was not found", name)
 		}
 	}
+}
+
+// TestSalvageMutants plants what one damaged file shows.
+func TestSalvageMutants(t *testing.T) {
+	mutant.Enable("salvage-offset-believed")
+	defer mutant.Enable("")
+	l, from := loneOffset(t, 1<<20)
+	if got := l.View().Holes(); len(got) == 1 && got[0] == (partition.OffsetRange{Start: 6, End: 9}) {
+		t.Error("salvage-offset-believed was not found")
+	}
+	l.Close()
+	from.Close()
 }
 
 // TestCompactionMutants does the same for what the test of compaction finds.

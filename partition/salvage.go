@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/partition/batch"
 )
 
@@ -46,6 +47,9 @@ type salvage struct {
 	read   bool // the index
 	// told is where the batches of a sparse file end that were kept or found to be bad.
 	told int64
+	// sure is the offset that the next batch of a file without gaps must have, -1 when what was before it was bad and does
+	// not tell.
+	sure int64
 }
 
 // Salvage copies what is sound in the file and lies in the wanted holes into fills, each of which is finished and given
@@ -55,7 +59,7 @@ func (d *Damage) Salvage(wanted []OffsetRange, pace func(bytes int) bool, done f
 	d.r.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
 	s := &salvage{Damage: d, v: l.view.Load(), wanted: wanted, done: done, pace: pace}
 	s.x = &source{shared: l.shared, seg: d.r.seg, size: d.r.info.Bytes, whole: d.r.info.Bytes, info: d.r.info, rolled: true}
-	s.told = d.r.info.Base
+	s.told, s.sure = d.r.info.Base, d.r.info.Base
 	defer s.x.close()
 	err := s.run()
 	if s.fill != nil {
@@ -111,8 +115,13 @@ func (s *salvage) run() error {
 			continue
 		}
 		good, bad := s.v.sound(b, &course{next: header.BaseOffset, sparse: s.r.info.Sparse})
-		if err := s.keep(b[:good]); err != nil {
-			return err
+		if good > 0 && (s.r.info.Sparse || s.certain(b[:good], pos)) {
+			if err := s.keep(b[:good]); err != nil {
+				return err
+			}
+		}
+		if bad != nil && good < len(b) {
+			s.miss(b[good:])
 		}
 		pos += int64(good)
 		switch {
@@ -125,6 +134,42 @@ func (s *salvage) run() error {
 		}
 	}
 	return s.end()
+}
+
+// certain says whether sound batches in a row, at a position of a file without gaps, are where their offsets say: a batch's
+// offset is not in its checksum. They are when they go on where what is certain ends, or when something else says the same:
+// another batch in the row, the index, or the end of the file.
+func (s *salvage) certain(b []byte, pos int64) bool {
+	first, _ := batch.Parse(b) // it is sound
+	next := s.next(b)
+	if s.sure == first.BaseOffset || first.Size() < len(b) || s.indexed(pos) == first.BaseOffset ||
+		pos+int64(len(b)) == s.r.info.Bytes && next == s.r.info.End || mutant.On("salvage-offset-believed") {
+		s.sure = next
+		return true
+	}
+	s.miss(b)
+	return false
+}
+
+// miss passes over a bad batch. When only what the checksum does not cover is wrong, it tells where the next one begins.
+func (s *salvage) miss(b []byte) {
+	h, err := batch.Parse(b)
+	if s.sure < 0 || err != nil || h.Size() > len(b) || batch.CheckCRC(b[:h.Size()]) != nil || h.LastOffsetDelta < 0 {
+		s.sure = -1
+		return
+	}
+	s.sure += int64(h.LastOffsetDelta) + 1
+}
+
+// indexed is the offset that the index has for a position, -1 when it has none.
+func (s *salvage) indexed(pos int64) int64 {
+	s.readIndex()
+	for _, e := range s.index {
+		if int64(e.pos) == pos {
+			return s.x.seg.base + int64(e.rel)
+		}
+	}
+	return -1
 }
 
 // offsetsCheck says whether all headers of a sparse file are as they were written, as far as offsets go.
@@ -218,16 +263,21 @@ func (s *salvage) skip(pos int64) int64 {
 
 // resume finds in the index where the next batch behind pos begins; -1 when it does not say.
 func (s *salvage) resume(pos int64) int64 {
-	if !s.read {
-		s.read = true
-		s.index = s.x.indexOf(s.r)
-	}
+	s.sure = -1
+	s.readIndex()
 	for _, e := range s.index {
 		if int64(e.pos) > pos {
 			return int64(e.pos)
 		}
 	}
 	return -1
+}
+
+func (s *salvage) readIndex() {
+	if !s.read {
+		s.read = true
+		s.index = s.x.indexOf(s.r)
+	}
 }
 
 // indexOf reads as much of a segment's index as checks.
