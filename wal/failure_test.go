@@ -254,3 +254,31 @@ func TestReadWhileRecycled(t *testing.T) {
 		t.Error("the first file was never freed")
 	}
 }
+
+// A log that no group was ever written to stays a log when a start fails halfway: otherwise the next one would take the
+// directory, which has been in use, for one that was lost.
+func TestStartThatFailsBeforeTheFirstGroup(t *testing.T) {
+	w := newWorld(t)
+	d := &faulty{Disk: w.Disk}
+	d.writes.Store(1 << 20)
+	w.Disk = d
+	log, _ := w.open()
+	log.Close()
+	w.o.Existing = true
+	for range 3 {
+		d.writes.Store(0)
+		if log, _, err := wal.Open(w.Host, w.o); err == nil {
+			log.Close()
+			t.Fatal("it opened though nothing can be written")
+		}
+	}
+	d.writes.Store(1 << 20)
+	log, _ = w.open()
+	w.append(log, entry(1, 1, 1))
+	log.Close()
+	log, shards := w.open()
+	if len(shards) != 1 {
+		t.Fatalf("%d shards after all", len(shards))
+	}
+	log.Close()
+}

@@ -24,11 +24,16 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 	k := &keeper{host: h, o: o, waiter: h.Tasks.NewWaiter(), events: l.events, hurry: l.hurry, ended: l.keeperEnded}
 	k.orders = host.NewQueue[order](h.Tasks, o.Queue, k.waiter)
 	l.keeper = k.orders
-	shards, err := w.load(k)
+	read, shards, err := w.load(k)
 	if err == nil {
 		k.hurry.Add(1)
 		w.ready, err = k.prepare(o.FirstFileSize)
 		k.hurry.Add(-1)
+	}
+	// Without any group the only file stays until there is another one: a directory that has been in use and has no log is
+	// one that was lost.
+	if err == nil && read != nil && read.last == nil {
+		err = read.dropEmpty()
 	}
 	if err != nil {
 		for _, f := range w.open {
@@ -46,23 +51,24 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 }
 
 // load reads what the directory holds, gives the keeper the spare files and the writer the others.
-func (w *writer) load(k *keeper) ([]RecoveredShard, error) {
+func (w *writer) load(k *keeper) (*reading, []RecoveredShard, error) {
 	numbers, err := w.list(k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(numbers) == 0 && w.o.Existing {
-		return nil, fmt.Errorf("%w: %s has no files, though this data directory has been in use", ErrCorrupt, w.o.Dir)
+		return nil, nil, fmt.Errorf("%w: %s has no files, though this data directory has been in use", ErrCorrupt, w.o.Dir)
 	}
-	reading := reading{w: w, k: k, recovery: newRecovery()}
+	reading := &reading{w: w, k: k, recovery: newRecovery()}
 	reading.scanner.window = w.host.Buffers.Get(w.o.windowBytes())
 	defer reading.scanner.window.Release()
 	for _, number := range numbers {
 		if err := reading.file(number); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return reading.finish()
+	shards, err := reading.finish()
+	return reading, shards, err
 }
 
 // list returns the numbers of the log's files, ascending, and gives the spare ones to the keeper.
@@ -284,6 +290,9 @@ func (r *reading) finish() ([]RecoveredShard, error) {
 	if len(w.open) > 0 {
 		w.host.Log.Info("write-ahead log recovered", slog.Int("files", len(w.open)), slog.Uint64("groups to", r.sequence),
 			slog.String("end", r.endName), slog.Int64("offset", r.endOffset))
+	}
+	if r.last == nil {
+		return shards, nil
 	}
 	return shards, r.dropEmpty()
 }
