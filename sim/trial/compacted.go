@@ -54,7 +54,7 @@ func (t *trial) ofCompacted(path string) bool {
 // createCompacted makes the compacted topics of the plan.
 func (t *trial) createCompacted(c *client.Client) bool {
 	for _, p := range t.plan.Compacted {
-		state, err := t.createTopic(c, TopicPlan{Name: p.Name, Partitions: p.Partitions, Replicas: p.Replicas, Configs: p.configs()}, wire.UUID{})
+		state, err := t.createTopic(c, TopicPlan{Name: p.Name, Partitions: p.Partitions, Replicas: p.Replicas, Configs: p.configs()})
 		if err != nil {
 			t.failf("create topic %s: %w", p.Name, err)
 			return false

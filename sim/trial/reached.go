@@ -10,7 +10,7 @@ func Kinds() []string {
 		"point/yield", "point/send", "point/write", "point/sync", "point/synced", "point/name", "point/removed",
 		"lost/write", "lost/torn", "lost/name", "lost/orphan", "sync failed", "durable write failed", "write failed",
 		"no space", "disk nearly full", "slow/disk.write", "slow/disk.sync", "stuck disk", "bit rot", "rot on read", "bad sector",
-		"bad sector read", "misdirected write", "misdirected write to the log", "acknowledged write gone after a power cut", "stale read", "priority change", "disk replaced", "disk restored",
+		"bad sector read", "misdirected write", "misdirected write to the log", "acknowledged write gone after a power cut", "priority change", "disk replaced", "disk restored",
 		"refused", "reset", "reset of a pair", "half-open", "cut", "clog", "clog one way", "slow link", "slow chunk", "reader stands still",
 		"repeated after a lost answer", "wall clock forward", "wall clock back", "drift", "leader transfer", "topic created",
 		"topic deleted", "partition added",

@@ -82,16 +82,16 @@ type trial struct {
 	acked     []*client.Batch // of idempotent producers, for the zombie
 	changed   host.Waiter
 	topics    []*topicState
-	gone      map[string]bool      // topics that must not be there
-	haunted   map[string]bool      // topics that requests without an answer may still make or delete
-	last      map[string]wire.UUID // the ids that topics of a name had last
-	sequence  uint64               // numbers producers
-	restarts  int                  // starts after the process had ended by itself
-	crashes   int                  // of the plan
-	faulting  int                  // faults that have not ended
-	cuts      map[string]int       // how many faults cut a link
-	lost      bool                 // more than can be repaired is lost
-	healed    bool                 // nothing breaks any more, and long enough
+	gone      map[string]bool    // topics that must not be there
+	haunted   map[string]bool    // topics that requests without an answer may still make or delete
+	ids       map[wire.UUID]bool // of all topics that were made
+	sequence  uint64             // numbers producers
+	restarts  int                // starts after the process had ended by itself
+	crashes   int                // of the plan
+	faulting  int                // faults that have not ended
+	cuts      map[string]int     // how many faults cut a link
+	lost      bool               // more than can be repaired is lost
+	healed    bool               // nothing breaks any more, and long enough
 	outages   *outages
 	metadata  []string // names of topics that one administrator changes
 	looked    int      // answers at which the disks were looked at
@@ -112,7 +112,7 @@ func Run(seed uint64, o Options) Result {
 	sends := func(_ *sim.Node, to string, parts []host.Part) { t.outages.answers(to, parts) }
 	w := sim.New(seed, sim.Options{Sends: sends, Keep: plan.World.Keep, Priorities: plan.World.Priorities, Changes: plan.World.Changes, Over: plan.World.Over, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: cmp.Or(plan.World.Steps, 30e6), Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
-	t = &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), last: make(map[string]wire.UUID), cuts: make(map[string]int)}
+	t = &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), ids: make(map[wire.UUID]bool), cuts: make(map[string]int)}
 	t.oracle, t.outages = newOracle(t), newOutages(t)
 	t.setFaults(true)
 	if plan.Reseed != nil {

@@ -2,8 +2,6 @@ package trial
 
 import (
 	"slices"
-
-	"millrace/net/wire"
 )
 
 // createTopics makes the topics of the plan, whatever breaks meanwhile.
@@ -11,7 +9,7 @@ func (t *trial) createTopics() bool {
 	c := t.newClient("creator", ActorPlan{})
 	defer c.Close()
 	for _, p := range t.plan.Topics {
-		state, err := t.createTopic(c, p, wire.UUID{})
+		state, err := t.createTopic(c, p)
 		if err != nil {
 			t.failf("create topic %s: %w", p.Name, err)
 			return false
