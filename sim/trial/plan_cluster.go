@@ -114,6 +114,9 @@ func (p *Plan) cluster(seed uint64) {
 	if lossy {
 		b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
 	}
+	if p.Nodes == 5 && b.SegmentBytes < 1000 { // thousands of segments, which five nodes would do nothing but read
+		b.ScrubInterval = max(b.ScrubInterval, time.Second)
+	}
 	for i := range p.Topics {
 		t := &p.Topics[i]
 		t.Replicas = sim.Pick[int16](d, 3, 3, 3, 3, 3, 2, 1)
