@@ -53,7 +53,7 @@
 // gets its name, durably, after its header; it loses its name, durably, after a group is durable that does not need it,
 // and after all older files have lost theirs. A group that somebody relies on and that is the last one for a while is
 // followed by an empty one, the mark. After a failed write or sync nothing is tried again: the log fails, and the node
-// must stop.
+// must stop. A start writes the last group once more, as it is: an earlier one may have failed to sync it, and could still read it.
 //
 // # Recovery
 //

@@ -132,10 +132,12 @@ type reading struct {
 	// Where the first group that could not be read would be. It is a write cut short, unless something follows it.
 	endName   string
 	endOffset int64
-	last      *file  // that has the last group
-	oldest    uint64 // number of the file that has the first one
-	empty     []uint64
-	rests     []rest // of the last file with a group, and of those after it
+	last      *file // that has the last group
+	// lastAt and lastEnd are where it is in that file.
+	lastAt, lastEnd int64
+	oldest          uint64 // number of the file that has the first one
+	empty           []uint64
+	rests           []rest // of the last file with a group, and of those after it
 }
 
 // rest is what of a file could not be read as groups.
@@ -165,6 +167,7 @@ func (r *reading) file(number uint64) error {
 		if next == offset {
 			break
 		}
+		r.lastAt, r.lastEnd = offset, next
 		offset = next
 		groups++
 	}
@@ -278,9 +281,8 @@ func (r *reading) finish() ([]RecoveredShard, error) {
 		if r.oldest > r.first {
 			return nil, fmt.Errorf("%w: %s is missing or has no good group", ErrCorrupt, fileName(w.o.Dir, r.first, logSuffix))
 		}
-		// The process that wrote the last group may have died before it was durable, though it can be read.
-		if err := r.last.handle.Sync(); err != nil {
-			return nil, fmt.Errorf("wal: syncing %s: %w", r.last.name, err)
+		if err := r.settle(); err != nil {
+			return nil, err
 		}
 	}
 	shards, err := r.recovery.finish(w.ledger)
@@ -295,6 +297,24 @@ func (r *reading) finish() ([]RecoveredShard, error) {
 		return shards, nil
 	}
 	return shards, r.dropEmpty()
+}
+
+// settle makes the last group durable. The process that wrote it may have died before it was, though it can be read; and when
+// an earlier start failed to sync it, another sync would say nothing of it. So it is written once more, as it is.
+func (r *reading) settle() error {
+	f := r.last
+	group := r.w.host.Buffers.Get(int(r.lastEnd - r.lastAt))
+	defer group.Release()
+	if _, err := f.handle.ReadAt(group.Bytes(), r.lastAt); err != nil {
+		return fmt.Errorf("wal: reading the last group of %s: %w", f.name, err)
+	}
+	if err := f.handle.WriteAt(r.lastAt, group.Bytes()); err != nil {
+		return fmt.Errorf("wal: writing the last group of %s again: %w", f.name, err)
+	}
+	if err := f.handle.Sync(); err != nil {
+		return fmt.Errorf("wal: syncing %s: %w", f.name, err)
+	}
+	return nil
 }
 
 // dropEmpty makes spare files of those that were never used or hold only a write cut short.

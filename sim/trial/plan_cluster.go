@@ -112,10 +112,7 @@ func (p *Plan) cluster(seed uint64) {
 	p.Faults = drawFaults(sim.NewDraws(seed, "plan/faults"), p)
 	lossy := slices.ContainsFunc(p.Faults, FaultPlan.lossy)
 	if lossy {
-		b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
-	}
-	if p.Nodes == 5 && b.SegmentBytes < 1000 { // thousands of segments, which five nodes would do nothing but read
-		b.ScrubInterval = max(b.ScrubInterval, time.Second)
+		b.scrubOften(d, p.Nodes)
 	}
 	for i := range p.Topics {
 		t := &p.Topics[i]
@@ -297,5 +294,13 @@ func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make
 		add(1, 2, func() FaultPlan {
 			return FaultPlan{Kind: faultRotOnRead, From: victim, Rate: float64(d.Skewed(5, 300)) / 1000, Files: "segments"}
 		})
+	}
+}
+
+// scrubOften is for brokers whose disks lose something.
+func (b *BrokerPlan) scrubOften(d *sim.Draws, nodes int) {
+	b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
+	if nodes == 5 && b.SegmentBytes < 1000 { // thousands of segments, which five nodes would do nothing but read
+		b.ScrubInterval = max(b.ScrubInterval, time.Second)
 	}
 }
