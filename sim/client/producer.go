@@ -74,6 +74,9 @@ type ProducerOptions struct {
 	Retries bool
 	// Delivery is the time after which a batch is given up.
 	Delivery time.Duration
+	// Refused is from how many bytes on some brokers refuse a batch for good and others take it, 0 when all are alike. The
+	// refusal may be lost, and what came behind it be taken for the beginning.
+	Refused int
 	// PerRequest is how many partitions one request carries at most; 0 means any number.
 	PerRequest int
 	// Done is called when the outcome of a batch is known.

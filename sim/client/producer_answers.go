@@ -140,7 +140,8 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 	case code.Retriable() && (p.o.Idempotent || p.o.Retries && definite(code)):
 		p.requeue([]*Batch{b}, code, !definite(code))
 	default:
-		if p.o.Idempotent && !p.stale && aboutState(code) {
+		refused := p.o.Refused > 0 && len(b.bytes) > p.o.Refused && b.Attempts > 1
+		if p.o.Idempotent && !p.stale && aboutState(code) && !refused {
 			// Everything before it has its outcome, and no sequence was given up: the broker has forgotten.
 			p.c.violated(&Violation{fmt.Sprintf("Produce to %s-%d, producer %d/%d, sequence %d: %v", b.Topic, b.Partition, b.producer, b.epoch, b.sequence, code)})
 		}

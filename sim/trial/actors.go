@@ -56,7 +56,7 @@ func (t *trial) newProducer(c *client.Client, a *ActorPlan) (*client.Producer, *
 	t.sequence++
 	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent, retries: a.Retries}
 	under := make(map[*client.Batch]*dispatch)
-	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Retries: a.Retries, Delivery: delivery,
+	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Retries: a.Retries, Delivery: delivery, Refused: t.plan.refused(),
 		Done: func(b *client.Batch) {
 			x := under[b]
 			delete(under, b)

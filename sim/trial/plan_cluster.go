@@ -304,3 +304,11 @@ func (b *BrokerPlan) scrubOften(d *sim.Draws, nodes int) {
 		b.ScrubInterval = max(b.ScrubInterval, time.Second)
 	}
 }
+
+// refused is from how many bytes on some starts of brokers refuse a batch and others do not, 0 when all are alike.
+func (p *Plan) refused() int {
+	if p.Other == nil || p.Other.SegmentBytes == p.Broker.SegmentBytes {
+		return 0
+	}
+	return int(min(p.Other.SegmentBytes, p.Broker.SegmentBytes))
+}
