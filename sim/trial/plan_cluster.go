@@ -112,7 +112,7 @@ func (p *Plan) cluster(seed uint64) {
 	p.Faults = drawFaults(sim.NewDraws(seed, "plan/faults"), p)
 	lossy := slices.ContainsFunc(p.Faults, FaultPlan.lossy)
 	if lossy {
-		b.scrubOften(d, p.Nodes)
+		b.scrubOften(d)
 	}
 	for i := range p.Topics {
 		t := &p.Topics[i]
@@ -298,9 +298,9 @@ func drawLosses(d *sim.Draws, p *Plan, add func(chance float64, most int64, make
 }
 
 // scrubOften is for brokers whose disks lose something.
-func (b *BrokerPlan) scrubOften(d *sim.Draws, nodes int) {
+func (b *BrokerPlan) scrubOften(d *sim.Draws) {
 	b.ScrubInterval = time.Duration(d.Skewed(200, 5000)) * time.Millisecond
-	if nodes == 5 && b.SegmentBytes < 1000 { // thousands of segments, which five nodes would do nothing but read
+	if b.SegmentBytes < 1000 { // thousands of segments, which the nodes would do nothing but read
 		b.ScrubInterval = max(b.ScrubInterval, time.Second)
 	}
 }
