@@ -74,15 +74,12 @@ func (l *Log) startChunk(incoming int) error {
 	return nil
 }
 
-// checkLast checks the batches in the last block of the segment being written, as it was read back, when an earlier life of
-// the node has left them: from now on they are served from memory, and their block is written again. What counts are the
-// bytes that are kept: a disk may give others when it is asked once more.
+// checkLast checks the batches in the last block of the segment being written, as it was read back after a start or a rest:
+// from now on they are served from memory, and their block is written again. What counts are the bytes that are kept: a disk
+// may give others when it is asked once more.
 func (l *Log) checkLast(block *chunk) error {
-	if block.at >= l.active.doubtful {
-		return nil
-	}
 	x := &source{shared: l.shared, seg: l.active, entries: l.entries, from: l.entriesFrom, size: l.info.Bytes, info: l.info}
-	return x.checkPiece(l.view.Load(), block.at, min(block.at+int64(len(block.mem)), l.active.doubtful), block)
+	return x.checkPiece(l.view.Load(), block.at, min(block.at+int64(len(block.mem)), l.info.Bytes), block)
 }
 
 // resume makes sure that the segment being written can be appended to. One whose last block cannot be read any more, or

@@ -148,7 +148,10 @@ func (x *source) checkAll(v *View) error {
 // checkPiece checks all batches that have bytes between two positions, as they are in the file, or in memory where that is
 // what was read of it.
 func (x *source) checkPiece(v *View, from, to int64, memory ...*chunk) error {
-	size := min(x.size, x.seg.doubtful)
+	size := x.size
+	if len(memory) == 0 {
+		size = min(size, x.seg.doubtful) // what is behind it may be only in memory
+	}
 	x.seg.ref.Acquire() // it is pinned, so this cannot fail; the source lets go of it
 	y := &source{shared: x.shared, seg: x.seg, entries: x.entries, from: x.from, size: size, whole: size, info: x.info, rolled: x.rolled,
 		chunks: memory, states: make([]chunkState, len(memory))}
