@@ -102,6 +102,8 @@ type replica struct {
 	dead      bool
 	stopped   bool
 	admission admission
+	// snapshotBytes is the size of the last snapshot that was made here.
+	snapshotBytes int
 }
 
 // held is a partition that lives in the shard.

@@ -16,8 +16,10 @@ const (
 	snapshotVersion = 0
 	// mostSnapshot bounds a snapshot's data in bytes: it travels as one message.
 	mostSnapshot = 64 << 20
-	// snapshotPatience is after how many ticks a snapshot that a follower has not acknowledged is sent again.
-	snapshotPatience = 200
+	// A snapshot that a follower has not acknowledged is sent again after snapshotPatience ticks, and as many more for each
+	// MiB of it, but at most after snapshotPatienceMost.
+	snapshotPatience     = 40
+	snapshotPatienceMost = 200
 )
 
 // manifest is a shard without the records of its partitions: what a raft snapshot carries.
@@ -147,6 +149,7 @@ func (r *replica) snapshot() (*raftpb.Snapshot, error) {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	index, term := r.applied, r.appliedTerm
+	r.snapshotBytes = len(data)
 	r.host.Log.Info("a replica is too far behind and gets the state without the records", "shard", r.id, "entry", index, "bytes", len(data))
 	return &raftpb.Snapshot{Data: data, Metadata: &raftpb.SnapshotMetadata{
 		Index: &index, Term: &term, ConfState: &raftpb.ConfState{Voters: replicas(r.o.Members)},
@@ -373,7 +376,7 @@ func (r *replica) retrySnapshots() {
 	for _, m := range r.others {
 		if !r.leading || !m.awaitsSnapshot() {
 			m.snapshotTick = r.ticks
-		} else if r.ticks-m.snapshotTick > snapshotPatience {
+		} else if r.ticks-m.snapshotTick > min(snapshotPatience*(1+r.snapshotBytes>>20), snapshotPatienceMost) {
 			m.snapshotTick = r.ticks
 			r.node.ReportSnapshot(m.Replica, raft.SnapshotFailure)
 		}

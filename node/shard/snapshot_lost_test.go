@@ -61,5 +61,5 @@ func loseSnapshot(s *scripted) error {
 		return err
 	}
 	away.boot()
-	return s.await("another snapshot", snapshotPatience*TickEvery/4, snapshots(2))
+	return s.await("another snapshot", snapshotPatience*TickEvery/2, snapshots(2))
 }
