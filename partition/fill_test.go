@@ -179,36 +179,42 @@ func TestInstallAndFill(t *testing.T) {
 	from.Close()
 }
 
+// damagedTwin makes two logs of thirty batches in two segments, damages the first file of one, and opens that again.
+func damagedTwin(t *testing.T, interval int, damage func(b []byte, size int)) (s *partition.Shared, l, from *partition.Log) {
+	t.Helper()
+	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096, CacheBytes: 1, IndexInterval: interval})
+	from, err := partition.Create(s, "from", partition.ID{Index: 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = create(t, s)
+	for i := range int64(30) {
+		add(t, from, i, 400, i == 20)
+		add(t, l, i, 400, i == 20)
+	}
+	record := settle(t, l)
+	l.Close()
+	path := filepath.Join(dir, "p", "00000000000000000000.log")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage(b, len(one(t, 0, 400)))
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = partition.Open(s, "p", record); err != nil {
+		t.Fatal(err)
+	}
+	return s, l, from
+}
+
 // TestRotIsFoundAndFilled: a scrub finds a bad byte wherever it is; the sound batches of the file are kept, and the rest
 // comes from another replica.
 func TestRotIsFoundAndFilled(t *testing.T) {
 	for name, at := range map[string]int{"base offset": 7, "length": 9, "leader epoch": 15, "magic": 16, "crc": 17, "records": 90} {
 		t.Run(name, func(t *testing.T) {
-			_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096, CacheBytes: 1, IndexInterval: 1})
-			from, err := partition.Create(s, "from", partition.ID{Index: 1}, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			l := create(t, s)
-			for i := range int64(30) {
-				add(t, from, i, 400, i == 20)
-				add(t, l, i, 400, i == 20)
-			}
-			record := settle(t, l)
-			l.Close()
-			path := filepath.Join(dir, "p", "00000000000000000000.log")
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			size := len(one(t, 0, 400))
-			b[7*size+at] ^= 1
-			if err := os.WriteFile(path, b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if l, err = partition.Open(s, "p", record); err != nil {
-				t.Fatal(err)
-			}
+			s, l, from := damagedTwin(t, 1, func(b []byte, size int) { b[7*size+at] ^= 1 })
 			if err := l.Verify(0, 0, anyPace); !errors.Is(err, partition.ErrCorrupt) {
 				t.Fatal(err)
 			}
@@ -218,9 +224,10 @@ func TestRotIsFoundAndFilled(t *testing.T) {
 			if !l.MarkDamaged(0, 0) || l.MarkDamaged(0, 0) {
 				t.Fatal("marked")
 			}
-			record = settle(t, l)
+			record := settle(t, l)
 			l.Close()
-			if l, err = partition.Open(s, "p", record); err != nil {
+			l, err := partition.Open(s, "p", record)
+			if err != nil {
 				t.Fatal(err)
 			}
 			if got := l.View().Holes(); !slices.Equal(got, []partition.OffsetRange{{Start: 0, End: 20}}) {

@@ -1,8 +1,6 @@
 package partition_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -54,32 +52,9 @@ func loneOffset(t *testing.T, interval int) (l, from *partition.Log) {
 	})
 }
 
-// salvaged makes two logs of thirty batches, damages the first file of one, and salvages it.
+// salvaged is a damaged log after its salvage, and the other one.
 func salvaged(t *testing.T, interval int, damage func(b []byte, size int)) (l, from *partition.Log) {
-	_, s, dir := onMachine(t, partition.Options{LargestChunk: 4096, CacheBytes: 1, IndexInterval: interval})
-	from, err := partition.Create(s, "from", partition.ID{Index: 1}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l = create(t, s)
-	for i := range int64(30) {
-		add(t, from, i, 400, i == 20)
-		add(t, l, i, 400, i == 20)
-	}
-	record := settle(t, l)
-	l.Close()
-	path := filepath.Join(dir, "p", "00000000000000000000.log")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	damage(b, len(one(t, 0, 400)))
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if l, err = partition.Open(s, "p", record); err != nil {
-		t.Fatal(err)
-	}
+	_, l, from = damagedTwin(t, interval, damage)
 	if !l.MarkDamaged(0, 0) {
 		t.Fatal("not marked")
 	}
