@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"millrace/node/host/mutant"
 	"millrace/partition/batch"
 )
 
@@ -31,6 +32,9 @@ func (p *Producers) Encode(b []byte) []byte {
 			b = binary.AppendVarint(b, int64(a.first))
 			b = binary.AppendVarint(b, int64(a.last))
 			b = binary.AppendVarint(b, a.base)
+			if mutant.On("producers-time-not-kept") {
+				a.timestamp = e.wall
+			}
 			b = binary.AppendVarint(b, a.timestamp)
 		}
 	}
