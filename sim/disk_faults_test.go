@@ -144,3 +144,18 @@ func TestDisksAreReplacedAndRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestSlownessHasABound: reasons for slowness multiply, and a disk that gives no answer for longer than a bound is a
+// stuck one. A seed let one write take 34 seconds, while nobody could lead.
+func TestSlownessHasABound(t *testing.T) {
+	alone(t, 1, func(w *World, n *Node, h host.Host) {
+		w.SetSlowDisks(1)
+		w.SetDiskSpeed(30)
+		n.SetDiskFaults(DiskFaults{Times: 100})
+		began := h.Clock.Now()
+		must(h.Disk.SyncAll())
+		if took := h.Clock.Now().Sub(began); took < time.Second || took > slowest+time.Second {
+			t.Errorf("the sync took %v", took)
+		}
+	})
+}

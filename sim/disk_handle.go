@@ -49,6 +49,10 @@ type diskHandle struct {
 	d   *disk
 }
 
+// slowest is how many nanoseconds an operation takes at most, however many reasons multiply: a disk that gives no answer
+// for longer is a stuck one, and a fault that says for how long.
+const slowest = 5_000_000_000
+
 // begin takes the time of an operation. Nothing happens when the process is dead.
 func (h diskHandle) begin(site string, span [2]int64, bytes int64) error {
 	w := h.inc.node.world
@@ -65,7 +69,7 @@ func (h diskHandle) begin(site string, span [2]int64, bytes int64) error {
 	if times := h.d.faults.Times; times > 1 {
 		ns *= times
 	}
-	w.sleep(max(ns, h.d.stuck-w.now), site)
+	w.sleep(max(min(ns, slowest), h.d.stuck-w.now), site)
 	if h.inc.dead {
 		return host.ErrClosed
 	}
