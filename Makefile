@@ -67,10 +67,10 @@ seeds: build ## SEEDS fresh simulated runs, each in two processes whose hashes m
 	echo "seeds from $$first on"; \
 	build/millrace sim --seeds $$first-$$((first + $(SEEDS) - 1)) --twice --jobs $(JOBS)
 
-mutants: ## each planted bug, until the simulator finds it, and those of single rooms by their tests
+mutants: ## each planted bug, until the simulator finds it (median of STARTS starts; table in build/mutants.md), and those of rooms by their tests
 	@mkdir -p build
 	$(BUILD) -tags mutants -o build/millrace-mutants ./cmd/millrace
-	build/millrace-mutants sim --mutants --starts $(STARTS) --limit $(LIMIT) --jobs $(JOBS)
+	build/millrace-mutants sim --mutants --starts $(STARTS) --limit $(LIMIT) --jobs $(JOBS) --markdown build/mutants.md
 	$(GO) test -tags mutants -count=1 -v -run 'Mutants' ./wal ./partition ./net/peer ./node ./node/shard ./node/group ./sim/trial
 
 chaos: build ## three real nodes, tormented for MINUTES, and what their clients saw, checked

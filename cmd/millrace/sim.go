@@ -28,6 +28,7 @@ type simFlags struct {
 	mutants   bool
 	starts    int
 	limit     int
+	markdown  string
 	nodes     int
 	beyond    bool
 	printPlan bool
@@ -80,6 +81,7 @@ func (s *session) simCommand() *cobra.Command {
 	fl.BoolVar(&f.mutants, "mutants", false, "plant each known bug in turn and count the seeds until it is found")
 	fl.IntVar(&f.starts, "starts", 1, "with --mutants: how often to begin, at other seeds; the median counts")
 	fl.IntVar(&f.limit, "limit", 2000, "with --mutants: seeds within which a bug must be found")
+	fl.StringVar(&f.markdown, "markdown", "", "with --mutants: write what was found as a Markdown table to a file, too")
 	fl.BoolVar(&f.worker, "worker", false, "read seeds from standard input, write results to standard output")
 	fl.BoolVar(&f.tell, "tell", false, "read a plan from standard input, write what happens in it")
 	for _, name := range []string{"worker", "tell"} {

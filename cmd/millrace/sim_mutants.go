@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -49,6 +50,11 @@ func (s *session) simMutants(ctx context.Context, f *simFlags) error {
 		}
 		s.printMutant(r)
 	}
+	if f.markdown != "" {
+		if err := os.WriteFile(f.markdown, []byte(mutantTable(results, f)), 0o666); err != nil {
+			return err
+		}
+	}
 	if s.json {
 		if err := s.printJSON(results); err != nil {
 			return err
@@ -60,6 +66,55 @@ func (s *session) simMutants(ctx context.Context, f *simFlags) error {
 		return &failure{exit: exitFailed, message: "not found: " + strings.Join(missed, ", ")}
 	}
 	return nil
+}
+
+// hardMutant is the median above which a planted bug counts as hard to find.
+const hardMutant = 20
+
+// mutantTable is what the documentation shows of a search: those that are hard to find come first, the hardest on top, then
+// the others in the order in which they were planted.
+func mutantTable(results []mutantResult, f *simFlags) string {
+	var b strings.Builder
+	rooms, hard := 0, 0
+	for _, m := range mutant.All() {
+		if m.Room {
+			rooms++
+		}
+	}
+	sorted := slices.Clone(results)
+	slices.SortStableFunc(sorted, func(a, b mutantResult) int { return rankMutant(b, f.limit) - rankMutant(a, f.limit) })
+	b.WriteString("| planted bug | what it alters | seeds (median) | each start |\n|---|---|---|---|\n")
+	for _, r := range sorted {
+		if r.Median > hardMutant {
+			hard++
+		}
+		each := make([]string, len(r.Seeds))
+		for i, n := range r.Seeds {
+			each[i] = mutantSeeds(n, f.limit)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Alters, mutantSeeds(r.Median, f.limit), strings.Join(each, ", "))
+	}
+	fmt.Fprintf(&b, "\n%d planted bugs; %d of them have a median above %d. %d more are left to the tests of their rooms.\n",
+		len(results), hard, hardMutant, rooms)
+	return b.String()
+}
+
+// rankMutant orders a table: only among those that are hard it matters how hard they are.
+func rankMutant(r mutantResult, limit int) int {
+	switch {
+	case r.Median == 0:
+		return limit + 1
+	case r.Median > hardMutant:
+		return r.Median
+	}
+	return 0
+}
+
+func mutantSeeds(n, limit int) string {
+	if n == 0 {
+		return fmt.Sprintf("> %d", limit)
+	}
+	return fmt.Sprint(n)
 }
 
 func (s *session) printMutant(r mutantResult) {
