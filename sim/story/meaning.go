@@ -94,6 +94,8 @@ var meanings = []struct {
 		"compaction keeps offsets and the order of each key's records", "a reader of a compacted topic sees an older value after a newer one"}},
 	{regexp.MustCompile(`of key .*, whose record `), Meaning{"D15", classLoss,
 		"compaction keeps the last record of each key", "whoever makes a table of the topic has a wrong value"}},
+	{regexp.MustCompile(`its tombstone is gone too early`), Meaning{"D15", classLoss,
+		"a replica lets go of a tombstone only when no other one has what it stands for", "a key that was deleted comes back when one replica is filled from another"}},
 	{regexp.MustCompile(`nothing may have moved it`), Meaning{"D15", classEnds,
 		"the log start moves only where retention or DeleteRecords may have moved it", "records are gone that nobody deleted"}},
 	{regexp.MustCompile(`a batch of codec .* was refused`), Meaning{"D18", classRefusal,

@@ -187,6 +187,8 @@ func (l *compactedLog) acknowledged() map[string]*kept {
 // table is what a reader makes of a compacted log: the last record of each key.
 type table struct {
 	last map[string]*kept
+	// values are the last values, also where a tombstone follows; only of what a replica holds.
+	values map[string]*kept
 	// next is the least offset that may come.
 	next int64
 }

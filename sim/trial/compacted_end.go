@@ -38,12 +38,14 @@ func (t *trial) readCompacted(when string) bool {
 }
 
 // compareCompacted reads the segments of compacted topics on all nodes after an orderly stop: at an offset there is the same
-// record wherever there is one, and each replica has the last value of each key.
+// record wherever there is one, each replica has the last value of each key, and none has let go of a tombstone too early.
 func (t *trial) compareCompacted() bool {
 	for _, topic := range t.compacted {
 		for _, l := range topic.logs {
 			dir := hex.EncodeToString(topic.id[:]) + "-" + fmt.Sprint(l.index)
 			acked := l.acknowledged()
+			tables := make(map[string]*table)
+			var names []string
 			for _, b := range t.whole() {
 				if b.node.Damaged() > 0 {
 					continue // what it keeps of damaged files may be anything
@@ -55,11 +57,32 @@ func (t *trial) compareCompacted() bool {
 				}
 				if there {
 					t.judge(l, got, acked, false, b.node.Name())
+					tables[b.node.Name()], names = got, append(names, b.node.Name())
+				}
+			}
+			t.compareTombstones(l, names, tables)
+		}
+	}
+	return true
+}
+
+// compareTombstones checks that what one replica holds of a key no other one has let go of together with the tombstone: filled
+// from there, it would have the key for ever.
+func (t *trial) compareTombstones(l *compactedLog, names []string, tables map[string]*table) {
+	if l.topic.plan.Deletes {
+		return // what lies below the log start may be gone on one and not yet on another
+	}
+	for _, holder := range names {
+		held := tables[holder].values
+		for _, key := range sortedKeys(held) {
+			for _, other := range names {
+				if last := tables[other].last[key]; last == nil || last.offset < held[key].offset {
+					t.failf("%v: %s has a value of key %s at offset %d, and %s nothing of the key from there on: its tombstone is gone too early",
+						l, holder, key, held[key].offset, other)
 				}
 			}
 		}
 	}
-	return true
 }
 
 var errCut = errors.New("a batch is cut off")
@@ -77,10 +100,13 @@ func (t *trial) readReplica(b *broker, l *compactedLog, dir string) (got *table,
 			return nil, true, fmt.Errorf("%s: %w", path.Base(name), err)
 		}
 	}
-	got = &table{last: make(map[string]*kept)}
+	got = &table{last: make(map[string]*kept), values: make(map[string]*kept)}
 	for _, offset := range slices.Sorted(maps.Keys(found)) {
 		r := found[offset]
 		t.add(l, got, offset, r.Key, r.Timestamp, string(r.Value), r.Value == nil)
+		if k := got.last[string(r.Key)]; k != nil && !k.tombstone {
+			got.values[k.key] = k
+		}
 	}
 	return got, there, nil
 }

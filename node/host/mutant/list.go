@@ -15,7 +15,6 @@ func All() []Mutant {
 // peers, or a moment that a whole run hardly ever meets. The tests of their rooms find them.
 var inRoom = []string{
 	"segment-deleted-while-pinned",
-	"compaction-drops-tombstones-early",
 	"compaction-replaces-before-checkpoint",
 	"compaction-forgets-full-map",
 	"fill-held-before-checkpoint",
@@ -68,6 +67,7 @@ var planted = []struct{ name, alters string }{
 	{"fill-hole-served", "partition: a read in a hole is answered with what comes behind it"},
 	{"compaction-keeps-older", "partition: of two records with a key compaction keeps the first"},
 	{"compaction-drops-tombstones-early", "partition: compaction drops tombstones whose delete horizon has not come"},
+	{"compaction-does-not-ask", "shard: tombstones are dropped without asking whether other replicas still have what they stand for"},
 	{"compaction-replaces-before-checkpoint", "partition: the files that were compacted are deleted before a durable checkpoint names the new ones"},
 	{"compaction-forgets-full-map", "partition: a compaction counts as done up to its end although the map of keys was full before"},
 	{"wal-ack-before-sync", "wal: appends are answered before their group is written"},
