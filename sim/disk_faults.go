@@ -107,7 +107,7 @@ func (n *Node) Rot(match func(path string) bool) string {
 	}
 	bit := byte(1) << n.disk.draws("rot.bit").Below(8)
 	f.stable[at] ^= bit
-	if at < int64(len(f.data)) {
+	if at < int64(len(f.data)) && !f.one {
 		f.data[at] ^= bit
 	}
 	n.disk.damaged++

@@ -107,7 +107,7 @@ func (h diskHandle) Create(name string, size int64, mode host.Mode) (host.File, 
 		return nil, err
 	}
 	d := h.d
-	f := &inode{}
+	f := &inode{one: true}
 	switch _, there := d.live[p]; {
 	case there:
 		err = host.ErrExist

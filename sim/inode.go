@@ -18,6 +18,7 @@ type inode struct {
 
 	stable     []byte // as a power cut leaves it, without any of pending
 	stableSize int64
+	one        bool // data and stable are one image, until one of them changes alone
 	pending    []change
 	changes    uint64
 
@@ -46,11 +47,16 @@ type change struct {
 // filling is from how many zeros on a write behind an image's end is one that gives a file its space: they need not be there.
 const filling = 16 << 10
 
+// fills says that a write to off of an image only gives the file its space.
+func fills(image []byte, off int64, b []byte) bool {
+	return len(b) >= filling && off >= int64(len(image)) && zero(b)
+}
+
 // put copies b to off of an image, growing it.
 func put(image []byte, off int64, b []byte) []byte {
 	end := off + int64(len(b))
 	if int64(len(image)) < end {
-		if len(b) >= filling && off >= int64(len(image)) && zero(b) {
+		if fills(image, off, b) {
 			return image
 		}
 		if int64(cap(image)) >= end {
@@ -67,7 +73,14 @@ func put(image []byte, off int64, b []byte) []byte {
 	return image
 }
 
-var zeros [4096]byte
+// separate gives the cache an image of its own.
+func (f *inode) separate() {
+	if f.one {
+		f.one, f.stable = false, bytes.Clone(f.data)
+	}
+}
+
+var zeros [64 << 10]byte
 
 // zero says that b has nothing but zeros.
 func zero(b []byte) bool {
@@ -96,15 +109,27 @@ func (f *inode) write(off int64, b []byte, durable bool) {
 			delete(f.bad, s)
 		}
 	}
-	f.data = put(f.data, off, b)
 	f.size = max(f.size, off+int64(len(b)))
 	f.allocated = max(f.allocated, f.size)
 	if durable && len(f.pending) == 0 {
-		f.stable = put(f.stable, off, b)
+		f.data = put(f.data, off, b)
+		if f.one {
+			f.stable = f.data
+		} else {
+			f.stable = put(f.stable, off, b)
+		}
 		f.stableSize = max(f.stableSize, f.size)
 		return
 	}
-	f.add(change{off: off, data: append([]byte(nil), b...), size: f.size, synced: durable})
+	c := change{off: off, size: f.size, synced: durable}
+	if fills(f.data, off, b) && len(b) <= len(zeros) {
+		c.data = zeros[:len(b)]
+	} else {
+		f.separate()
+		f.data = put(f.data, off, b)
+		c.data = bytes.Clone(b)
+	}
+	f.add(c)
 }
 
 // grow is what a write that went elsewhere does to the size.
@@ -118,6 +143,9 @@ func (f *inode) grow(size int64) {
 
 // truncate sets the size as the node sees it.
 func (f *inode) truncate(size int64) {
+	if int64(len(f.data)) > size {
+		f.separate()
+	}
 	f.data = cut(f.data, size)
 	f.size = size
 	f.allocated = size
@@ -144,8 +172,12 @@ func (f *inode) settle(upto uint64) {
 		f.keep(f.pending[0], nil)
 		f.pending = f.pending[1:]
 	}
-	if len(f.pending) == 0 {
-		f.pending = nil
+	if len(f.pending) > 0 {
+		return
+	}
+	f.pending = nil
+	if !f.one && len(f.data) <= 8*sector && bytes.Equal(f.data, f.stable) { // a file whose further writes may all be durable
+		f.stable, f.one = f.data, true
 	}
 }
 
@@ -156,16 +188,23 @@ func (f *inode) lose(upto uint64) {
 
 // keep applies a change to the stable image; when which is not nil, only the sectors that it allows.
 func (f *inode) keep(c change, which func(sector int64) bool) {
-	if c.truncate {
+	switch {
+	case c.truncate:
+		if int64(len(f.stable)) > c.size {
+			f.separate()
+		}
 		f.stable = cut(f.stable, c.size)
 		f.stableSize = c.size
 		return
-	}
-	if which == nil {
-		f.stable = put(f.stable, c.off, c.data)
+	case which == nil:
+		if len(c.data) > 0 && !fills(f.stable, c.off, c.data) {
+			f.separate()
+			f.stable = put(f.stable, c.off, c.data)
+		}
 		f.stableSize = max(f.stableSize, c.size)
 		return
 	}
+	f.separate()
 	end := c.off + int64(len(c.data))
 	for at := c.off; at < end; {
 		next := min(end, (at/sector+1)*sector)
@@ -178,6 +217,7 @@ func (f *inode) keep(c change, which func(sector int64) bool) {
 
 // powerCut decides what survives, and leaves that as what the node will see.
 func (f *inode) powerCut(d *Draws) (torn, lost int) {
+	f.data, f.one = nil, false // it goes
 	fate := d.Below(5)
 	prefix := d.Below(int64(len(f.pending)) + 1)
 	for i := range f.pending {
@@ -236,7 +276,7 @@ func (f *inode) powerCut(d *Draws) (torn, lost int) {
 
 // restore makes the cache what is on the disk.
 func (f *inode) restore() {
-	f.data = append(f.data[:0], f.stable...)
+	f.data, f.one = f.stable, true
 	f.size = f.stableSize
 	f.allocated = f.size
 }

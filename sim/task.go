@@ -26,10 +26,36 @@ type task struct {
 	runnable bool
 	done     bool
 	nap      waiter
+	on       *coroutine
+}
 
+// coroutine runs tasks, one after the other: making one, and its stack, costs more than most tasks.
+type coroutine struct {
+	run   func()
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
+}
+
+// coroutine is one that runs nothing.
+func (w *World) coroutine() *coroutine {
+	if last := len(w.idle) - 1; last >= 0 {
+		c := w.idle[last]
+		w.idle = w.idle[:last]
+		return c
+	}
+	c := new(coroutine)
+	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
+		c.yield = yield
+		for {
+			c.run()
+			c.run = nil
+			if !yield(struct{}{}) {
+				return
+			}
+		}
+	})
+	return c
 }
 
 // start makes a task of the incarnation, ready to run.
@@ -43,13 +69,19 @@ func (inc *incarnation) start(name string, run func()) {
 		t.rank >>= 1
 	}
 	t.nap = waiter{inc: inc, owner: "task"}
-	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
-		defer t.recovered()
-		run()
-	})
+	t.on = w.coroutine()
+	t.on.run = func() { t.run(run) }
 	inc.tasks = append(inc.tasks, t)
 	w.ready(t)
+}
+
+// run is what the task does, from its first resumption on. One that is resumed only because its node died does nothing.
+func (t *task) run(what func()) {
+	defer t.ended()
+	defer t.recovered()
+	if !t.inc.dead {
+		what()
+	}
 }
 
 // recovered takes the panic that ended the task, if one did.
@@ -67,7 +99,7 @@ func (t *task) recovered() {
 	w.Fail(&ErrPanic{Node: t.inc.node.name, Task: t.name, Value: r, Stack: string(debug.Stack())})
 }
 
-// ended forgets a task that returned.
+// ended forgets a task that returned or was unwound.
 func (t *task) ended() {
 	t.done = true
 	if i := slices.Index(t.inc.tasks, t); i >= 0 {
@@ -89,7 +121,7 @@ func (w *World) ready(t *task) {
 
 // suspend gives control back to the scheduler until the task is resumed.
 func (t *task) suspend() {
-	if !t.yield(struct{}{}) || t.inc.dead {
+	if t.on.yield(struct{}{}); t.inc.dead {
 		panic(killed)
 	}
 }

@@ -62,44 +62,49 @@ func (h *timers) due(e timer) bool {
 
 type timerHeap []timer
 
-func (h timerHeap) less(i, j int) bool {
-	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
-}
+func (e *timer) before(o *timer) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
 func (h *timerHeap) push(e timer) {
 	*h = append(*h, e)
 	s := *h
-	for i := len(s) - 1; i > 0; {
+	i := len(s) - 1
+	for i > 0 {
 		up := (i - 1) / 2
-		if !s.less(i, up) {
+		if !e.before(&s[up]) {
 			break
 		}
-		s[i], s[up] = s[up], s[i]
+		s[i] = s[up]
 		i = up
 	}
+	s[i] = e
 }
 
 func (h *timerHeap) pop() timer {
 	s := *h
 	top := s[0]
 	last := len(s) - 1
-	s[0] = s[last]
+	e := s[last]
 	s[last] = timer{}
 	s = s[:last]
 	*h = s
-	for i := 0; ; {
+	if last == 0 {
+		return top
+	}
+	i := 0
+	for {
 		child := 2*i + 1
 		if child >= last {
 			break
 		}
-		if child+1 < last && s.less(child+1, child) {
+		if child+1 < last && s[child+1].before(&s[child]) {
 			child++
 		}
-		if !s.less(child, i) {
+		if !s[child].before(&e) {
 			break
 		}
-		s[i], s[child] = s[child], s[i]
+		s[i] = s[child]
 		i = child
 	}
+	s[i] = e
 	return top
 }

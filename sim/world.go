@@ -57,6 +57,7 @@ type World struct {
 	current  *task
 	runnable []*task
 	next     *task // was chosen already
+	idle     []*coroutine
 	timers   timers
 	dying    []*incarnation
 
@@ -226,7 +227,10 @@ func (w *World) Close() {
 		n.Crash(Kill)
 	}
 	w.reap()
-	w.runnable, w.timers = nil, timers{}
+	for _, c := range w.idle {
+		c.stop()
+	}
+	w.runnable, w.timers, w.idle = nil, timers{}, nil
 	if active == w {
 		active, salt, rand.Reader = nil, 0, realReader
 	}
@@ -288,10 +292,11 @@ func (w *World) pick() *task {
 func (w *World) resume(t *task) {
 	w.chosen(t)
 	w.current = t
-	_, more := t.next()
+	t.on.next()
 	w.current = nil
-	if !more {
-		t.ended()
+	if t.done {
+		w.idle = append(w.idle, t.on)
+		t.on = nil
 	}
 }
 
@@ -314,9 +319,13 @@ func (w *World) reap() {
 			t := inc.tasks[len(inc.tasks)-1]
 			inc.tasks = inc.tasks[:len(inc.tasks)-1]
 			w.current = t
-			t.stop()
+			t.on.next()
 			w.current = nil
-			t.done = true
+			if !t.done {
+				panic("sim: a task of a dead node goes on")
+			}
+			w.idle = append(w.idle, t.on)
+			t.on = nil
 		}
 	}
 }

@@ -140,6 +140,9 @@ func (b *Buffer) Release() {
 }
 
 func aligned(n int) []byte {
+	if b := make([]byte, n); uintptr(unsafe.Pointer(unsafe.SliceData(b)))&(Align-1) == 0 {
+		return b // as with every class of sizes that the allocator has from Align on
+	}
 	b := make([]byte, n+Align)
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (Align - 1))
 	return b[skip : skip+n : skip+n]
