@@ -64,6 +64,7 @@ type disk struct {
 	damaged  int
 	misreads int
 	last     *placed   // the last write to a durable file
+	tail     extent    // the last one that does not begin its file
 	lies     []*placed // writes that are gone after a power cut
 }
 

@@ -51,9 +51,11 @@ func (h diskHandle) misread(f *file, p []byte, off int64) error {
 		return fmt.Errorf("read %s: %w", f.name, host.ErrIO)
 	}
 	if draws := h.inc.draws("disk.read.rot"); len(p) > 0 && draws.Chance(faults.Rot) {
-		p[draws.Below(int64(len(p)))] ^= 1 << draws.Below(8)
-		h.d.misreads++
-		w.fault("rot on read")
+		if at := draws.Below(int64(len(p))); !h.d.tail.holds(f.node, off+at) {
+			p[at] ^= 1 << draws.Below(8)
+			h.d.misreads++
+			w.fault("rot on read")
+		}
 	}
 	if faults.Stale > 0 && f.node.before != nil && h.inc.draws("disk.read.stale").Chance(faults.Stale) && f.node.outdated(p, off) {
 		h.d.misreads++
@@ -99,9 +101,10 @@ func size(parts [][]byte) int64 {
 	return n
 }
 
-// Rot flips one bit of a synced sector of a file whose path matches, and returns where; "" when there is none.
+// Rot flips one bit of a synced sector of a file whose path matches, and returns where; "" when there is none. What was written
+// last to durable files is spared.
 func (n *Node) Rot(match func(path string) bool) string {
-	f, p, at, ok := n.disk.settled("rot", match)
+	f, p, at, ok := n.disk.settled("rot", match, n.disk.tail)
 	if !ok {
 		return ""
 	}
@@ -117,7 +120,7 @@ func (n *Node) Rot(match func(path string) bool) string {
 
 // BadSector makes a synced sector of a file whose path matches unreadable until it is written again, and returns where.
 func (n *Node) BadSector(match func(path string) bool) string {
-	f, p, at, ok := n.disk.settled("bad", match)
+	f, p, at, ok := n.disk.settled("bad", match, extent{})
 	if !ok {
 		return ""
 	}
@@ -130,8 +133,8 @@ func (n *Node) BadSector(match func(path string) bool) string {
 	return fmt.Sprintf("%s at %d", p, at)
 }
 
-// settled draws a byte of a matching file that no pending change covers.
-func (d *disk) settled(site string, match func(path string) bool) (f *inode, name string, at int64, ok bool) {
+// settled draws a byte of a matching file that no pending change covers, and that is not in the range that is spared.
+func (d *disk) settled(site string, match func(path string) bool, spared extent) (f *inode, name string, at int64, ok bool) {
 	var paths []string
 	for _, p := range sortedPaths(d.stable) {
 		if f := d.stable[p]; !f.dir && len(f.stable) > 0 && f.stableSize > 0 && match(p) && d.live[p] == f {
@@ -146,7 +149,7 @@ func (d *disk) settled(site string, match func(path string) bool) (f *inode, nam
 		name = paths[draws.Below(int64(len(paths)))]
 		f = d.stable[name]
 		at = draws.Below(min(int64(len(f.stable)), f.stableSize))
-		if !slices.ContainsFunc(f.pending, func(c change) bool {
+		if !spared.holds(f, at) && !slices.ContainsFunc(f.pending, func(c change) bool {
 			return c.truncate || c.off/sector <= at/sector && at/sector <= (c.off+int64(len(c.data)))/sector
 		}) {
 			return f, name, at, true

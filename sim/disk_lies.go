@@ -10,8 +10,8 @@ import (
 // What a drive says and does not keep: writes that it acknowledged and that are gone after a power cut, writes that are gone
 // elsewhere, and reads that give what was there before.
 //
-// Of a durable file only a write that another one follows is lost or moved. Of a write-ahead log, no reader can tell the end of
-// it from an end that was cut short, and who asks for that asks for the impossible; a hole in it shows.
+// Of a durable file only a write that another one follows is lost or moved, or rots. Of a write-ahead log, no reader can tell
+// the end of it from an end that was cut short, and who asks for that asks for the impossible; a hole in it shows.
 
 // placed is a write that was acknowledged.
 type placed struct {
@@ -23,9 +23,25 @@ type placed struct {
 // overlaps says whether the write covers any of a range.
 func (x *placed) overlaps(off, n int64) bool { return off < x.off+int64(len(x.now)) && x.off < off+n }
 
-// wrote is told of every write before it is done, as long as the disk has such faults.
+// extent is a range of a file.
+type extent struct {
+	file     *inode
+	off, end int64
+}
+
+// holds says whether a byte of a file lies in the range.
+func (x extent) holds(f *inode, at int64) bool { return x.file == f && x.off <= at && at < x.end }
+
+// wrote is told of every write before it is done.
 func (f *file) wrote(off int64, parts [][]byte) {
 	d, faults := f.disk.d, &f.disk.d.faults
+	if f.mode.Durable && off > 0 {
+		end := off
+		for _, b := range parts {
+			end += int64(len(b))
+		}
+		d.tail = extent{f.node, off, end}
+	}
 	if faults.Lie == 0 && !(faults.Misdirect > 0 && f.mode.Durable) && !faults.Remember || faults.Only != nil && !faults.Only(f.name) {
 		return
 	}
