@@ -302,6 +302,9 @@ func (r *reading) finish() ([]RecoveredShard, error) {
 // settle makes the last group durable. The process that wrote it may have died before it was, though it can be read; and when
 // an earlier start failed to sync it, another sync would say nothing of it. So it is written once more, as it is.
 func (r *reading) settle() error {
+	if mutant.On("wal-last-group-believed") {
+		return nil
+	}
 	f := r.last
 	group := r.w.host.Buffers.Get(int(r.lastEnd - r.lastAt))
 	defer group.Release()

@@ -45,7 +45,10 @@ func Records(before, after *Image) []Record {
 	if before.Index != after.Index {
 		emit("image", false, after.putCounters)
 	}
-	ordered.Diff(before.byID, after.byID, func(id ID, _, is **Topic) {
+	ordered.Diff(before.byID, after.byID, func(id ID, was, is **Topic) {
+		if was != nil && is != nil && len((*was).Partitions) == len((*is).Partitions) && mutant.On("catalog-configs-not-in-checkpoint") {
+			return
+		}
 		emit("topic/"+id.String(), is == nil, func(w *writer) { (*is).put(w) })
 	})
 	ordered.Diff(before.Brokers, after.Brokers, func(node ordered.Int, _, is **Broker) {

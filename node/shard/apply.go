@@ -192,7 +192,9 @@ func (r *replica) applyRecord(e *raftpb.Entry, wall int64, rec *record, bytes *c
 		*result = Result{Error: wire.ErrUnknownTopicOrPartition}
 		return nil
 	}
-	r.touch(p)
+	if rec.kind != kindLogStart || !mutant.On("shard-log-start-not-in-checkpoint") {
+		r.touch(p)
+	}
 	switch rec.kind {
 	case kindDrop:
 		r.drop(p)

@@ -127,7 +127,7 @@ func (c *change) try() (catalog.Result, fate) {
 	}
 	answer, err := s.links.Call(leader, callPropose, c.bytes, min(c.deadline, s.host.Clock.Now().Add(servedFor)))
 	switch {
-	case errors.Is(err, peer.ErrNotConnected), errors.Is(err, peer.ErrBusy):
+	case errors.Is(err, peer.ErrNotConnected), errors.Is(err, peer.ErrBusy), err != nil && mutant.On("change-lost-taken-for-failed"):
 		return catalog.Result{}, failed
 	case err != nil:
 		return catalog.Result{}, unknown
