@@ -307,7 +307,9 @@ func (r *benchRun) produce(ctx context.Context, c *kgo.Client) (measured, error)
 		}
 		result <- first
 	}()
-	stop := r.s.progress(r.began, r.o.records, r.o.seconds, &r.total)
+	far := work{what: "record", done: &r.total}
+	far.upTo(r.o.records, r.o.seconds)
+	stop := r.s.progress(far)
 	r.send(ctx, c)
 	flushErr := c.Flush(ctx)
 	took := time.Since(r.began)

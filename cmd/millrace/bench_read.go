@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
-	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,7 +121,9 @@ func (s *session) benchConsume(ctx context.Context, o benchOptions) error {
 	var total atomic.Int64
 	var bytes int64
 	began := time.Now()
-	stop := s.progress(began, o.records, o.seconds, &total)
+	far := work{what: "record", done: &total}
+	far.upTo(o.records, o.seconds)
+	stop := s.progress(far)
 	defer stop()
 	for o.records == 0 || m.Records < o.records {
 		poll, cancel := context.WithTimeout(ctx, contactTime)
@@ -151,61 +150,4 @@ func (s *session) benchConsume(ctx context.Context, o benchOptions) error {
 	m.RecordsPerSecond = float64(m.Records) / m.Seconds
 	m.MBPerSecond = float64(bytes) / m.Seconds / 1e6
 	return s.printMeasured(m, "read")
-}
-
-// progress shows on a terminal, every second, how far a run is; the function that it returns ends that.
-func (s *session) progress(began time.Time, records int64, seconds float64, done *atomic.Int64) (stop func()) {
-	if s.json || !isScreen(s.err) {
-		return func() {}
-	}
-	ended, gone := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(gone)
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for last := int64(0); ; {
-			select {
-			case <-ended:
-				fmt.Fprint(s.err, "\r\033[K")
-				return
-			case <-tick.C:
-			}
-			now := done.Load()
-			fmt.Fprintf(s.err, "\r\033[K%s", progressLine(time.Since(began), now, now-last, records, seconds))
-			last = now
-		}
-	}()
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			close(ended)
-			<-gone
-		})
-	}
-}
-
-// progressLine says how far a run is, and how long it will take if it goes on like this.
-func progressLine(passed time.Duration, done, lately, records int64, seconds float64) string {
-	line := fmt.Sprintf("%.0f s: %s, %d/s", passed.Seconds(), count(int(done), "record"), lately)
-	left := -1.0
-	if records > 0 && done > 0 {
-		left = passed.Seconds() * float64(records-done) / float64(done)
-	}
-	if seconds > 0 && (left < 0 || seconds-passed.Seconds() < left) {
-		left = max(seconds-passed.Seconds(), 0)
-	}
-	if left >= 0 {
-		line += fmt.Sprintf(", %.0f s to go", left)
-	}
-	return line
-}
-
-// isScreen says whether somebody may be looking.
-func isScreen(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }

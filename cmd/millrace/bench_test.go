@@ -60,9 +60,9 @@ func TestStallsAreCharged(t *testing.T) {
 
 func TestProgressLine(t *testing.T) {
 	for want, have := range map[string]string{
-		"10 s: 500 records, 50/s, 10 s to go": progressLine(10*time.Second, 500, 50, 1000, 0),
-		"10 s: 500 records, 50/s, 5 s to go":  progressLine(10*time.Second, 500, 50, 1000, 15),
-		"3 s: 0 records, 0/s":                 progressLine(3*time.Second, 0, 0, 1000, 0),
+		"10 s: 500 records, 50/s, 10 s to go": progressLine(10*time.Second, "record", 500, 50, 0.5),
+		"10 s: 500 records, 50/s, 5 s to go":  progressLine(10*time.Second, "record", 500, 50, 10./15),
+		"3 s: 0 records, 0/s":                 progressLine(3*time.Second, "record", 0, 0, 0),
 	} {
 		if have != want {
 			t.Errorf("%q, want %q", have, want)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,6 +107,9 @@ type consumer struct {
 	client  *kgo.Client
 	out     *bufio.Writer
 	printed int64
+	// read counts the records that were read, of about whole; 0 when nobody knows how many there will be.
+	read  atomic.Int64
+	whole int64
 	// rest is, with --until-end, the offset at which each partition ends; what is reached is taken out.
 	rest map[string]map[int32]int64
 }
@@ -131,7 +136,14 @@ func (s *session) consume(ctx context.Context, o consumeOptions) error {
 		return err
 	}
 	defer c.client.Close()
+	stop := func() {}
+	if whole := cmp.Or(o.count, c.whole); whole > 0 && !isScreen(s.out) { // else the records themselves are what is seen
+		far := work{what: "record", done: &c.read}
+		far.upTo(whole, 0)
+		stop = s.progress(far)
+	}
 	err = c.loop(ctx)
+	stop()
 	if flushErr := c.out.Flush(); err == nil {
 		err = flushErr
 	}
@@ -176,13 +188,13 @@ func (c *consumer) look(ctx context.Context, a *kadm.Client) (map[string][]int32
 	if err != nil {
 		return nil, fmt.Errorf("asking for the end offsets: %w", err)
 	}
-	c.rest = restOf(found, starts, ends, c.o)
+	c.rest, c.whole = restOf(found, starts, ends, c.o)
 	return found, nil
 }
 
-// restOf returns where to end in each partition that holds anything to read.
-func restOf(partitions map[string][]int32, starts, ends kadm.ListedOffsets, o consumeOptions) map[string]map[int32]int64 {
-	rest := map[string]map[int32]int64{}
+// restOf returns where to end in each partition that holds anything to read, and how many offsets lie before.
+func restOf(partitions map[string][]int32, starts, ends kadm.ListedOffsets, o consumeOptions) (rest map[string]map[int32]int64, whole int64) {
+	rest = map[string]map[int32]int64{}
 	for topic, list := range partitions {
 		for _, p := range list {
 			end, ok := ends.Lookup(topic, p)
@@ -198,10 +210,11 @@ func restOf(partitions map[string][]int32, starts, ends kadm.ListedOffsets, o co
 					rest[topic] = map[int32]int64{}
 				}
 				rest[topic][p] = end.Offset
+				whole += end.Offset - from
 			}
 		}
 	}
-	return rest
+	return rest, whole
 }
 
 func (c *consumer) clientOptions(partitions map[string][]int32) ([]kgo.Opt, error) {
@@ -292,6 +305,7 @@ func (c *consumer) take(fetches kgo.Fetches) (int, error) {
 		}
 		n++
 		c.printed++
+		c.read.Add(1)
 		failed = c.o.print.record(c.out, r)
 	})
 	if failed != nil {

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -193,6 +191,7 @@ type tally struct {
 	mu         sync.Mutex
 	partitions map[int32]*producedPartition
 	blind      bool // acks 0: nobody tells the offsets
+	done       atomic.Int64
 	failed     int
 	first      error
 }
@@ -216,6 +215,7 @@ func (t *tally) acknowledge(r *kgo.Record, err error) {
 		t.partitions[r.Partition] = p
 	}
 	p.Records++
+	t.done.Add(1)
 	p.FirstOffset, p.LastOffset = min(p.FirstOffset, r.Offset), max(p.LastOffset, r.Offset)
 }
 
@@ -226,11 +226,11 @@ func (t *tally) broken() error {
 }
 
 func (s *session) produce(ctx context.Context, o produceOptions, values []string, opts []kgo.Opt) error {
-	next, closeInput, err := s.recordSource(o, values)
+	input, err := s.recordSource(o, values)
 	if err != nil {
 		return err
 	}
-	defer closeInput()
+	defer input.close() //nolint:errcheck // it was only read
 	largest, err := s.largestBatch(ctx, o.topic)
 	if err != nil {
 		return err
@@ -241,8 +241,13 @@ func (s *session) produce(ctx context.Context, o produceOptions, values []string
 	}
 	defer c.Close()
 	t := &tally{partitions: map[int32]*producedPartition{}, blind: o.acks == "0"}
-	inputErr := produceAll(ctx, c, &o, next, t)
+	stop := func() {}
+	if !input.typed {
+		stop = s.progress(work{what: "record", done: &t.done, share: input.share})
+	}
+	inputErr := produceAll(ctx, c, &o, input.next, t)
 	flushErr := c.Flush(ctx)
+	stop()
 	if err := s.printProduced(o.topic, t); err != nil {
 		return err
 	}
@@ -275,77 +280,6 @@ func produceAll(ctx context.Context, c *kgo.Client, o *produceOptions, next func
 		c.Produce(ctx, r, t.acknowledge)
 	}
 	return ctx.Err()
-}
-
-// recordSource returns a function that gives one record after the other, then io.EOF.
-func (s *session) recordSource(o produceOptions, values []string) (func() ([]byte, error), func() error, error) {
-	nothing := func() error { return nil }
-	if len(values) > 0 {
-		return func() ([]byte, error) {
-			if len(values) == 0 {
-				return nil, io.EOF
-			}
-			v := values[0]
-			values = values[1:]
-			return []byte(v), nil
-		}, nothing, nil
-	}
-	in, closeInput := s.in, nothing
-	if o.file != "" {
-		f, err := os.Open(o.file)
-		if err != nil {
-			return nil, nil, &failure{exit: exitUsage, message: err.Error()}
-		}
-		in, closeInput = f, f.Close
-	} else if isTerminal(s.in) {
-		s.note("one record a line; end with Ctrl-D")
-	}
-	if o.whole {
-		text, err := io.ReadAll(io.LimitReader(in, lineBytesMax+1))
-		if err == nil && len(text) > lineBytesMax {
-			err = errors.New("the input is larger than 64 MiB")
-		}
-		done := err == nil
-		return func() ([]byte, error) {
-			if !done {
-				return nil, cmp.Or(err, io.EOF)
-			}
-			done = false
-			return text, nil
-		}, closeInput, nil
-	}
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(make([]byte, 1<<16), lineBytesMax)
-	scanner.Split(splitLines)
-	return func() ([]byte, error) {
-		if scanner.Scan() {
-			return bytes.Clone(scanner.Bytes()), nil
-		}
-		if err := scanner.Err(); err != nil {
-			return nil, err
-		}
-		return nil, io.EOF
-	}, closeInput, nil
-}
-
-// splitLines is bufio.ScanLines without its taste for carriage returns: what is read is written.
-func splitLines(data []byte, atEOF bool) (int, []byte, error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
-}
-
-func isTerminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
 func (s *session) printProduced(topic string, t *tally) error {

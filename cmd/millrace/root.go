@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,8 @@ type session struct {
 	brokers []string
 	timeout time.Duration
 	json    bool
+	// showing says that the last line of a terminal is a progress.
+	showing atomic.Bool
 }
 
 // run executes one command line and returns its exit code.
@@ -52,7 +55,6 @@ func (s *session) rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	family(root)
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{unknownFlag(c.Flags(), err), c.CommandPath()}
 	})
@@ -120,6 +122,9 @@ func (s *session) printJSON(v any) error {
 
 // note writes a line for people to standard error, unless JSON was asked for.
 func (s *session) note(format string, args ...any) {
+	if s.showing.Load() {
+		format = clearLine + format
+	}
 	if !s.json {
 		fmt.Fprintf(s.err, format+"\n", args...)
 	}

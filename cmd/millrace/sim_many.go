@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"millrace/sim/trial"
@@ -109,7 +110,9 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 			s.keepPlan(f, f.draw(r.Seed), "")
 		}
 	}
+	var done atomic.Int64
 	took := func(r simReport) {
+		done.Add(1)
 		total.add(r)
 		if r.Error != "" {
 			fail(r, r.Error)
@@ -126,16 +129,12 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 		}
 		first[r.Seed] = simReport{Hash: r.Hash}
 	}
-	// A world is one thread, and there are as many jobs as cores: threads that collect garbage beside it would only be in the way.
-	environments := [][]string{{"GOGC=800", "GOMAXPROCS=1"}}
-	if f.twice {
-		environments = workerEnvironments
-	}
-	var kinds []workerKind
-	for _, env := range environments {
-		kinds = append(kinds, workerKind{f.mutant, f.nodes, env, f.beyond})
-	}
-	if err := (pool{ctx, f.jobs}).each(kinds, counter(from, to, len(kinds)), took); err != nil {
+	kinds := f.kinds()
+	far := work{what: "run", done: &done}
+	far.upTo(int64(to-from+1)*int64(len(kinds)), 0)
+	stop := s.progress(far)
+	err := (pool{ctx, f.jobs}).each(kinds, counter(from, to, len(kinds)), took)
+	if stop(); err != nil {
 		return err
 	}
 	s.notePartings(ctx, f, partings)
@@ -159,6 +158,19 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 		return &failure{exit: exitFailed, message: fmt.Sprintf("%d seeds failed", len(failed))}
 	}
 	return nil
+}
+
+// kinds are the workers that run each seed.
+func (f *simFlags) kinds() (kinds []workerKind) {
+	// A world is one thread, and there are as many jobs as cores: threads that collect garbage beside it would only be in the way.
+	environments := [][]string{{"GOGC=800", "GOMAXPROCS=1"}}
+	if f.twice {
+		environments = workerEnvironments
+	}
+	for _, env := range environments {
+		kinds = append(kinds, workerKind{f.mutant, f.nodes, env, f.beyond})
+	}
+	return kinds
 }
 
 // worldFlags are the flags that choose what a seed's plan is.
