@@ -26,6 +26,11 @@ type refusedError string
 
 func (e refusedError) Error() string { return "the peer refuses: " + string(e) }
 
+// AdviceOnCopies says what to do with two copies of a data directory, when nobody can tell which of them is the original: the
+// number of starts does not, once somebody has started a copy that was made while the original ran.
+const AdviceOnCopies = "stop both, go on with the one that acknowledged last, started again until it counts more starts than the other, " +
+	"and delete the other: it lacks what was acknowledged since they parted"
+
 // OldCopyError is why a node is not let in whose data directory is an old copy of one that was seen on a later start.
 // Handler.Admit may return one, too. Starts only grow, so a single node that has seen the later one knows it for sure.
 type OldCopyError string

@@ -152,8 +152,8 @@ func (k *known) refusal(h Hello) error {
 		return fmt.Errorf("node %d is here already with another data directory (%x, not %x): two nodes have one id", h.Node, was.Directory, h.Directory)
 	case h.Directory != was.Directory:
 	case h.Boots < was.Boots:
-		return OldCopyError(fmt.Sprintf("node %d is on its start %d of data directory %x, which was seen on start %d: this is an old copy of the directory; "+
-			"use the directory that was used last: the copy lacks what was acknowledged since", h.Node, h.Boots, h.Directory, was.Boots))
+		return OldCopyError(fmt.Sprintf("node %d is on its start %d of data directory %x, which was seen on start %d: this is an old copy of the directory, "+
+			"or a copy of it was started meanwhile; %s", h.Node, h.Boots, h.Directory, was.Boots, AdviceOnCopies))
 	case h.Boots == was.Boots && h.Incarnation != was.Incarnation:
 		return fmt.Errorf("node %d runs twice on copies of data directory %x (start %d): stop one of the two and delete its copy", h.Node, h.Directory, h.Boots)
 	}

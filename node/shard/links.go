@@ -64,8 +64,8 @@ func admit(self *Identity, peers []int32, image *catalog.Image, hello peer.Hello
 	if b, ok := image.Broker(hello.Node); ok && b.Directory == hello.Directory && b.Boots > 0 {
 		switch {
 		case hello.Boots < b.Boots:
-			return peer.OldCopyError(fmt.Sprintf("the data directory of node %d is an old copy: this is its start %d, but the cluster has seen start %d; "+
-				"use the directory that was used last: the copy lacks what was acknowledged since", hello.Node, hello.Boots, b.Boots))
+			return peer.OldCopyError(fmt.Sprintf("the data directory of node %d is an old copy, or a copy of it was started meanwhile: this is its start %d, "+
+				"but the cluster has seen start %d; %s", hello.Node, hello.Boots, b.Boots, peer.AdviceOnCopies))
 		case hello.Boots == b.Boots && b.Incarnation != catalog.ID{} && hello.Incarnation != b.Incarnation:
 			return fmt.Errorf("the data directory of node %d is a copy, and another process runs on the original: stop one of the two, and delete its copy", hello.Node)
 		}
