@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -64,5 +65,35 @@ func TestExceptions(t *testing.T) {
 	r.add(p, e.area, e.name, failed, "something else")
 	if r.count(accepted) != 1 || r.count(failed) != 1 {
 		t.Fatalf("%+v", r.results)
+	}
+}
+
+// TestReadmeHasTheNumbers: the README says of every client how many checks it had in the run that wrote the page.
+func TestReadmeHasTheNumbers(t *testing.T) {
+	page, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(readme)), " ")
+	clients := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, " | ")
+		if line == "\n" && clients > 0 {
+			break
+		}
+		if len(cells) != 6 || cells[0] == "| client" || cells[0] == "| all" {
+			continue
+		}
+		clients++
+		if want := strings.TrimPrefix(cells[0], "| ") + " " + cells[2]; !strings.Contains(text, want+",") && !strings.Contains(text, want+".") {
+			t.Errorf("the README does not say %q", want)
+		}
+	}
+	if clients < 10 {
+		t.Errorf("the page tells of %d clients", clients)
 	}
 }
