@@ -14,7 +14,7 @@ var clients = []*client{
 	{name: "sarama", needs: "Go", install: goHarness("sarama"), least: 47},
 	{name: "kafka-go", needs: "Go", install: goHarness("kafka-go"), least: 42},
 	{name: "kcat", needs: "kcat", install: installKcat, least: 28},
-	{name: "kafka's tools", needs: "Java 17 and Maven", install: installTools, least: 10, alone: true},
+	{name: "kafka's tools", needs: "Java 17 and Maven", install: installTools, least: 11, alone: true},
 	{name: "kafka streams", needs: "Java 17 and Maven", install: installStreams, least: 1, alone: true},
 	{name: "kafka connect", needs: "Java 17 and Maven", install: installConnect, least: 1, alone: true},
 }

@@ -54,7 +54,7 @@ func installTools(ctx context.Context) (runner, error) {
 			fn   func(context.Context) (string, error)
 		}{
 			{"kafka-topics", s.topics}, {"kafka-configs", s.configs}, {"kafka-console-producer, kafka-console-consumer", s.console},
-			{"kafka-consumer-groups", s.groups}, {"kafka-get-offsets", s.getOffsets}, {"kafka-delete-records", s.deleteRecords},
+			{"kafka-consumer-groups", s.groups}, {"kafka-console-consumer of __consumer_offsets", s.offsetsTopic}, {"kafka-get-offsets", s.getOffsets}, {"kafka-delete-records", s.deleteRecords},
 			{"kafka-log-dirs", s.logDirs}, {"kafka-producer-perf-test, kafka-consumer-perf-test", s.perf},
 			{"kafka-verifiable-producer, kafka-verifiable-consumer", s.verifiable}, {"kafka-cluster, kafka-metadata-quorum, kafka-features, kafka-broker-api-versions, kafka-groups", s.others},
 		} {

@@ -52,3 +52,21 @@ func (s *suite) groups(ctx context.Context) (string, error) {
 			return err
 		})
 }
+
+// offsetsTopic: Kafka's own formatters find in the topic of committed offsets what a group has committed, and its generation.
+func (s *suite) offsetsTopic(ctx context.Context) (string, error) {
+	const class = "consumer.ConsoleConsumer"
+	t, g := reference+"-none", "compat-tools-topic-group"
+	read := func(formatter string) []string {
+		return append(words("--topic __consumer_offsets --from-beginning --timeout-ms 8000 --formatter"), "org.apache.kafka.tools.consumer."+formatter)
+	}
+	committed := func(p, offset int) string {
+		return fmt.Sprintf(`"group":"%s","topic":"%s","partition":%d\}\}.*"data":\{"offset":%d,.*"metadata":""`, g, t, p, offset)
+	}
+	return "what a group has committed, and its members and generation, as Kafka's formatters tell it", steps(
+		s.step(ctx, "", class, words("--from-beginning --max-messages 300 --timeout-ms 20000 --command-property client.id=console --topic "+t+" --group "+g)),
+		s.step(ctx, "", class, read("OffsetsMessageFormatter"), committed(0, 100), committed(1, 100), committed(2, 100)),
+		s.step(ctx, "", class, read("GroupMetadataMessageFormatter"),
+			`"group":"`+g+`"\}\}.*"protocolType":"consumer","generation":1,"protocol":"range","leader":"console-.*"members":\[\{"memberId":"console-.*"clientId":"console"`,
+			`"group":"`+g+`"\}\}.*"protocol":null,.*"members":\[\]`))
+}
