@@ -143,7 +143,8 @@ func (l *Log) index(h *batch.Header) {
 		return
 	}
 	e := indexEntry{rel: uint32(h.BaseOffset - l.info.Base), pos: uint32(l.info.Bytes), before: l.info.MaxTimestamp}
-	if mutant.On("index-off-by-one-batch") {
+	if mutant.On("index-off-by-one-batch") ||
+		l.entriesFrom > 0 && len(l.entries) == 0 && mutant.On("index-first-entry-after-start-off") {
 		e.pos += uint32(h.Size())
 	}
 	l.entries = append(l.entries, e)

@@ -125,7 +125,8 @@ func (r *replica) store(m *raftpb.Message, entries []wal.Entry, state []wal.Stat
 		return
 	}
 	s := &stored{entries: entries, then: m.GetResponses(), tick: r.ticks}
-	if voted && mutant.On("replica-vote-before-synced") || !r.leading && mutant.On("replica-ack-before-synced") {
+	if voted && mutant.On("replica-vote-before-synced") || !r.leading && mutant.On("replica-ack-before-synced") ||
+		!r.leading && len(entries) > 0 && entries[0].Index == r.window.first && mutant.On("replica-first-ack-before-synced") {
 		r.deliver(s.then)
 		s.then = nil
 	}
@@ -242,8 +243,8 @@ func (r *replica) durable(s *stored) {
 		}
 		kept := slot.waits[:0]
 		for _, w := range slot.waits {
-			if w.acks == 1 || w.acks == -1 && w.batch &&
-				(mutant.On("shard-ack-before-durable") || mutant.On("replica-answered-before-majority")) {
+			if w.acks == 1 || w.acks == -1 && w.batch && (mutant.On("shard-ack-before-durable") ||
+				mutant.On("replica-answered-before-majority") || r.leading && r.inSync() == 1 && mutant.On("replica-alone-in-sync-answers")) {
 				w.result.Times = Times{Proposed: slot.begun, Durable: now}
 				w.pending.Set(w.result)
 			} else {
