@@ -18,7 +18,7 @@ func main() {
 	s := compat.Given()
 	c := &client{at: s.Brokers}
 	s.Run(&compat.Suite{Client: c, Module: "github.com/twmb/franz-go", Idempotent: true, Strategies: []string{"range", "cooperative", "consumer"}, Static: true,
-		More: []compat.More{{Area: "admin", Name: "topics, configs, records, groups", Fn: c.administer}, {Area: "transactions", Name: "refused", Fn: c.transactions}}})
+		More: []compat.More{{Area: "offsets", Name: "reset", Fn: c.reset}, {Area: "admin", Name: "topics, configs, records, groups", Fn: c.administer}, {Area: "transactions", Name: "refused", Fn: c.transactions}}})
 }
 
 type client struct{ at []string }
@@ -288,6 +288,39 @@ func (c *client) administer(s *compat.Setting) (string, error) {
 			return !all.Has(topic), err
 		})
 	})
+}
+
+// reset begins behind the end of a partition, with each rule for that.
+func (c *client) reset(s *compat.Setting) (string, error) {
+	topic := s.Reference + "-none"
+	first := func(rule kgo.Offset) (int64, error) {
+		k, err := c.open(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(5000)}}), kgo.ConsumeResetOffset(rule))
+		if err != nil {
+			return 0, err
+		}
+		defer k.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		for {
+			fetches := k.PollFetches(ctx)
+			for _, e := range fetches.Errors() {
+				return 0, e.Err
+			}
+			if records := fetches.Records(); len(records) > 0 {
+				return records[0].Offset, nil
+			}
+		}
+	}
+	for want, rule := range map[int64]kgo.Offset{0: kgo.NewOffset().AtStart(), 99: kgo.NewOffset().AtEnd().Relative(-1)} {
+		at, err := first(rule)
+		if err := errors.Join(err, compat.Same(want, at, "the offset after a reset to "+rule.String())); err != nil {
+			return "", err
+		}
+	}
+	if at, err := first(kgo.NoResetOffset()); !errors.Is(err, kerr.OffsetOutOfRange) {
+		return "", fmt.Errorf("an offset after the end was read without a rule: %d, %w", at, err)
+	}
+	return "earliest, latest, none", nil
 }
 
 func (c *client) transactions(s *compat.Setting) (string, error) {
