@@ -129,7 +129,7 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 		return
 	}
 	part.log = at.Log
-	info, err := b.validate(records, batch.Options{
+	info, err := b.rooms.validate(p.call.ending, records, batch.Options{
 		Topic: topic.Name, Partition: part.index, Version: p.call.Version, Now: b.host.Clock.Wall().UnixMilli(),
 		MaxBytes: settings.MaxMessageBytes, SegmentBytes: int(settings.SegmentBytes), Compacted: settings.Compact,
 		LogAppendTime: settings.LogAppendTime, BeforeMax: settings.TimestampBeforeMs, AfterMax: settings.TimestampAfterMs,
@@ -159,17 +159,6 @@ func (p *producing) append(part *produced, topic *catalog.Topic, settings *confi
 	} else {
 		part.pending = at.Shard.Append(at.ID, info, hold, acks)
 	}
-}
-
-// validate runs batch.Validate, off the connection's own task when it is much work.
-func (b *Broker) validate(records []byte, o batch.Options) (info batch.Info, err error) {
-	if !batch.NeedsCompute(records, o) {
-		return batch.Validate(records, o)
-	}
-	o.Coders = b.coders.Get()
-	b.host.Tasks.Compute("node.validate", len(records), func() { info, err = batch.Validate(records, o) })
-	b.coders.Put(o.Coders)
-	return info, err
 }
 
 func (part *produced) refuse(err error) {

@@ -12,7 +12,6 @@ import (
 	"millrace/node/host"
 	"millrace/node/ordered"
 	"millrace/node/shard"
-	"millrace/partition/batch"
 )
 
 // Broker is a running node. Its exported methods may be called from any task.
@@ -36,7 +35,7 @@ type Broker struct {
 	// rackAware says that consumers are sent to replicas in their rack.
 	rackAware bool
 
-	coders    *host.Spares[*batch.Coders]
+	rooms     *rooms
 	producers *producerIDs
 	sessions  *sessionSlots
 	groups    *groups
@@ -55,7 +54,8 @@ func Start(h host.Host, c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{host: h, config: c, static: static, coders: batch.NewSpareCoders(h.Tasks, 8)}
+	b := &Broker{host: h, config: c, static: static}
+	b.rooms = newRooms(h)
 	b.brokerResource = catalog.ResourceKey(catalog.ResourceBroker, strconv.Itoa(int(c.NodeID)))
 	b.clusterResource = catalog.ResourceKey(catalog.ResourceBroker, "")
 	b.fetchMaxBytes = config.Layers{Static: static}.Int("fetch.max.bytes")

@@ -3,6 +3,8 @@
 //	bench produce|consume|latency|topics   one load on a running broker; one line of JSON
 //	bench floor                            what this machine's kernel and disk cost at least
 //	bench failover                         the longest gap between acknowledgements when the leader of three nodes is struck
+//	bench idle                             what 10,000 connections that do nothing cost
+//	bench bombs                            memory under decompression bombs from many connections
 //	bench crowd                            20,000 partitions on three nodes: creating, idling, losing a node
 //	bench groups                           one join and leave in a group of 200; the heartbeats of 5,000 members
 //	bench pair                             Millrace and Apache Kafka in turn, as a table of pairs

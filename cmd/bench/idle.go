@@ -22,36 +22,18 @@ func runIdle(ctx context.Context, args []string) error {
 	most := flags.Float64("most", 200, "fail when the broker needs more MB of memory than this")
 	dir := flags.String("dir", os.TempDir(), "where the broker keeps its data meanwhile")
 	flags.Parse(args) //nolint:errcheck // it exits
-	data, err := os.MkdirTemp(*dir, "millrace-idle")
+	b, end, err := startAlone(ctx, *what, *dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(data)
-	addresses, err := broker.FreeAddresses(1)
-	if err != nil {
-		return err
-	}
-	b, err := broker.Choose(ctx, *what, data, addresses[0])
-	if err != nil {
-		return err
-	}
-	if err := b.Prepare(ctx); err != nil {
-		return err
-	}
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	defer b.Stop() //nolint:errcheck // the directory goes anyway
-	if err := b.WaitReady(ctx); err != nil {
-		return err
-	}
+	defer end()
 	before, err := residentMB(b.Pid())
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	for i := range *count {
-		c, err := askVersions(addresses[0])
+		c, err := askVersions(b.Listen)
 		if err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
@@ -88,4 +70,32 @@ func askVersions(addr string) (net.Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// startAlone runs one broker in a directory of its own below dir, until end is called.
+func startAlone(ctx context.Context, what, dir string) (b *broker.Broker, end func(), err error) {
+	data, err := os.MkdirTemp(dir, "millrace-bench")
+	if err != nil {
+		return nil, nil, err
+	}
+	end = func() {
+		if b != nil {
+			b.Stop() //nolint:errcheck // the directory goes anyway
+		}
+		os.RemoveAll(data) //nolint:errcheck // of temporary files
+	}
+	addresses, err := broker.FreeAddresses(1)
+	if err == nil {
+		b, err = broker.Choose(ctx, what, data, addresses[0])
+	}
+	for _, step := range []func(*broker.Broker, context.Context) error{(*broker.Broker).Prepare, (*broker.Broker).Start, (*broker.Broker).WaitReady} {
+		if err == nil {
+			err = step(b, ctx)
+		}
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return b, end, nil
 }

@@ -22,7 +22,7 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle, failover, crowd or groups")
+		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups")
 	}
 	switch name, rest := args[0], args[1:]; name {
 	case "produce", "consume", "latency", "topics":
@@ -33,6 +33,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runPair(ctx, rest)
 	case "idle":
 		return runIdle(ctx, rest)
+	case "bombs":
+		return runBombs(ctx, rest)
 	case "failover":
 		return runFailover(ctx, rest)
 	case "crowd":
@@ -46,7 +48,7 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		return sendFrames(rest[0], frames)
 	default:
-		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle, failover, crowd or groups", name)
+		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups", name)
 	}
 }
 

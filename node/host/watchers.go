@@ -93,3 +93,11 @@ func (s *Spares[T]) Put(v T) {
 	}
 	s.mu.Unlock()
 }
+
+// Trim leaves all spare values to the garbage collector.
+func (s *Spares[T]) Trim() {
+	s.tasks.Yield()
+	s.mu.Lock()
+	s.free = nil
+	s.mu.Unlock()
+}

@@ -222,6 +222,68 @@ func TestBombsAreRefused(t *testing.T) {
 	}
 }
 
+// TestRoomIsAskedFor validates batches that need more room than there is at first: nothing happens to them until there is enough,
+// and large coders take memory once.
+func TestRoomIsAskedFor(t *testing.T) {
+	for _, c := range codecs[1:] {
+		b := foreign(t, c, []Record{{Value: make([]byte, 300_000)}})
+		o := open()
+		o.LogAppendTime, o.Now, o.Room = true, 77, 100_000
+		was := bytes.Clone(b)
+		if _, err := Validate(b, o); !errors.Is(err, ErrRoom) || !bytes.Equal(b, was) {
+			t.Errorf("%s: %v, changed: %t", c, err, !bytes.Equal(b, was))
+		}
+		o.MaxDecompressed = 200_000
+		if _, err := Validate(b, o); !errors.Is(err, ErrRoom) {
+			t.Errorf("%s: %v", c, err)
+		}
+		o.Room = 200_000 // all that there can be
+		if _, err := Validate(b, o); code(err) != MessageTooLarge || errors.Is(err, ErrRoom) {
+			t.Errorf("%s: %v", c, err)
+		}
+		o.Room, o.MaxDecompressed, o.Coders = 400_000, 0, NewLargeCoders(400_000)
+		for range 3 {
+			if i, err := Validate(bytes.Clone(was), o); err != nil || i.MaxTimestamp != 77 {
+				t.Errorf("%s: %v", c, err)
+			}
+			if n := cap(o.Coders.scratch); n != 400_000+overshoot {
+				t.Errorf("%s: large coders keep %d bytes", c, n)
+			}
+		}
+	}
+}
+
+// TestTooLargeUncompressedIsRefusedEarly has a topic keep what comes compressed without compression.
+func TestTooLargeUncompressedIsRefusedEarly(t *testing.T) {
+	for _, gaps := range []bool{false, true} {
+		records := some(3, 50_000)
+		h := Header{Attributes: int16(Zstd), LastOffsetDelta: 2, Count: 3, ProducerID: -1}
+		var body []byte
+		for i := range records {
+			delta := int64(i)
+			if gaps {
+				delta = int64(1000 * i)
+			}
+			body = appendRecord(body, &records[i], 0, delta)
+		}
+		b, err := seal(nil, h, body, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := open()
+		o.Compression = None
+		if _, err := Validate(bytes.Clone(b), o); err != nil {
+			t.Error(err)
+		}
+		if o.MaxBytes = len(body) - 100; len(b) > o.MaxBytes {
+			t.Fatal("the batch is not compressed")
+		}
+		if _, err := Validate(bytes.Clone(b), o); code(err) != MessageTooLarge {
+			t.Error(err)
+		}
+	}
+}
+
 func TestGapsInOffsetsAreClosed(t *testing.T) {
 	for _, c := range codecs {
 		want := some(3, 10)

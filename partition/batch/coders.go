@@ -14,8 +14,12 @@ import (
 	"millrace/node/host"
 )
 
-// keptScratch is the most memory for decompressed records that coders keep between uses.
-const keptScratch = 4 << 20
+const (
+	// keptScratch is the most memory for decompressed records that coders keep between uses, unless they were made for more.
+	keptScratch = 8<<20 + zstdBlock
+	// overshoot is more than a codec may take of the memory beyond what it is asked for.
+	overshoot = 4<<20 + zstdBlock
+)
 
 // snappyRatio is above what a snappy block can expand to: an element of three bytes gives at most 64.
 const snappyRatio = 22
@@ -29,19 +33,25 @@ var (
 // single-threaded.
 type Coders struct {
 	scratch    []byte
+	large      int    // the size of scratch, when it is all made at once and kept; 0: as it comes
 	rebuilt    []byte // by Filter
 	kept       []int
+	partial    bool // somebody has more room for what may be too large
 	source     bytes.Reader
 	gzipReader *gzip.Reader
 	gzipWriter *gzip.Writer
 	lz4Reader  *lz4.Reader
 	lz4Writer  *lz4.Writer
 	zstdReader *zstd.Decoder
+	zstdStream *zstd.Decoder
 	zstdWriter *zstd.Encoder
 }
 
 // NewCoders returns coders that make each codec when it is first needed.
 func NewCoders() *Coders { return &Coders{} }
+
+// NewLargeCoders returns coders that decompress up to room bytes in memory that they take when they first need any, and keep.
+func NewLargeCoders(room int) *Coders { return &Coders{large: room + overshoot} }
 
 // NewSpareCoders returns a store of coders that keeps up to bound of them.
 func NewSpareCoders(tasks host.Tasks, bound int) *host.Spares[*Coders] {
@@ -51,8 +61,12 @@ func NewSpareCoders(tasks host.Tasks, bound int) *host.Spares[*Coders] {
 // decompress returns src without its compression, at most limit bytes, in memory that is used again by the next call.
 // errTooLarge when there is more.
 func (c *Coders) decompress(codec Codec, src []byte, limit int) ([]byte, error) {
-	dst := c.scratch[:0]
+	if cap(c.scratch) < c.large {
+		c.scratch = make([]byte, c.large)
+	}
+	was := c.scratch[:0]
 	c.scratch = nil
+	dst := was
 	var err error
 	switch codec {
 	case Gzip:
@@ -66,7 +80,10 @@ func (c *Coders) decompress(codec Codec, src []byte, limit int) ([]byte, error) 
 	default:
 		err = errMalformed
 	}
-	if cap(dst) <= keptScratch {
+	switch {
+	case c.large > 0:
+		c.scratch = was
+	case cap(dst) <= keptScratch:
 		c.scratch = dst
 	}
 	return dst, err
@@ -141,40 +158,6 @@ func xerialLen(src []byte) (int, error) {
 		at += size
 	}
 	return total, nil
-}
-
-// zstdBlock is the most that a block of zstd expands to.
-const zstdBlock = 128 << 10
-
-// unzstd lets the decoder fill the memory that it is given and gives it more while it asks, so that memory grows with
-// what is really there and not with what a frame claims.
-//
-// The decoder does not always say that it asks: a block for which there is no room can fail as one that is too large does.
-// So an error is the data's only when any block would have found room after what was decoded before it.
-func (c *Coders) unzstd(dst, src []byte, limit int) ([]byte, error) {
-	if c.zstdReader == nil {
-		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
-			return dst, err
-		}
-		c.zstdReader = r
-	}
-	size := min(max(4*len(src), 4<<10, cap(dst)), limit+zstdBlock)
-	for {
-		dst = grow(dst, size)[:0:size]
-		out, err := c.zstdReader.DecodeAll(src, dst)
-		asks := errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded)
-		switch {
-		case len(out) > limit:
-			return dst, errTooLarge
-		case err == nil, !asks && size-len(out) >= zstdBlock:
-			return out, err
-		case size >= limit+zstdBlock:
-			return dst, errTooLarge
-		}
-		size = min(4*size, limit+zstdBlock)
-	}
 }
 
 // readAll reads to the end of r, at most limit bytes.

@@ -40,7 +40,8 @@
 // or UNSUPPORTED_COMPRESSION_TYPE.
 //
 // Compressed records are decompressed whole under a bound (MaxDecompressed, MESSAGE_TOO_LARGE above it, on which clients
-// split a batch); memory grows with what is there, never with what a frame claims. Offset deltas that are not 0, 1, 2…
+// split a batch); memory grows with what is there, never with what a frame claims, and who shares memory out gives a batch
+// less at first (Room) and more when it asks (ErrRoom). Offset deltas that are not 0, 1, 2…
 // are corrected, as Kafka does for compressed batches; a greatest timestamp that is not true is corrected as well. Both
 // changes of timestamp fields correct the CRC by what changed (StampTime), since CRC is linear: no scan.
 package batch

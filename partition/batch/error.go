@@ -9,6 +9,7 @@ type Code int16
 const (
 	OffsetOutOfRange            Code = 1
 	CorruptMessage              Code = 2
+	NotLeaderOrFollower         Code = 6
 	MessageTooLarge             Code = 10
 	RecordListTooLarge          Code = 18
 	InvalidTimestamp            Code = 32
@@ -41,6 +42,11 @@ type Error struct {
 	// Records are the records at fault, at most MaxRecordErrors of them; nil when the whole batch is at fault.
 	Records []RecordError
 }
+
+// ErrRoom says that the records of a batch, decompressed, do not fit into Options.Room.
+var ErrRoom error = errRoom
+
+var errRoom = refuse(MessageTooLarge, "the records of a batch need more room when decompressed")
 
 func (e *Error) Error() string { return e.Message }
 

@@ -3,7 +3,6 @@ package batch
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -52,10 +51,10 @@ func unlz4Usual(dst, src []byte, limit int) (out []byte, usual bool, err error) 
 		block := rest[:n]
 		rest = rest[n:]
 		if size&lz4Plain != 0 {
-			out = append(out, block...)
+			out = append(room(out, n, limit+largest), block...)
 		} else {
 			// A block of n bytes gives less than 255n, whatever its frame allows.
-			out = slices.Grow(out, min(largest, 255*n))
+			out = room(out, min(largest, 255*n), limit+largest)
 			got, err := lz4.UncompressBlock(block, out[len(out):min(cap(out), len(out)+largest)])
 			if err != nil {
 				return dst, false, nil
@@ -63,8 +62,16 @@ func unlz4Usual(dst, src []byte, limit int) (out []byte, usual bool, err error) 
 			out = out[:len(out)+got]
 		}
 		if len(out) > limit {
-			return dst, true, errTooLarge
+			return out, true, errTooLarge
 		}
 	}
 	return dst, false, nil
+}
+
+// room returns b with room for n more bytes, in memory that grows fourfold up to a bound: append would go beyond.
+func room(b []byte, n, bound int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	return append(make([]byte, 0, max(len(b)+n, min(4*cap(b), bound))), b...)
 }

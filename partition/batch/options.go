@@ -29,6 +29,9 @@ type Options struct {
 	Compression Codec
 	// MaxDecompressed bounds the records of one batch after decompression, in bytes; 0 means DefaultMaxDecompressed.
 	MaxDecompressed int
+	// Room is how many bytes decompressed records may take this time; 0 means as many as MaxDecompressed allows. A batch
+	// that needs more is not changed, and the error is ErrRoom: whoever shares memory out calls again with more room.
+	Room int
 	// HeaderOnly leaves the records unread (millrace.validate=header): counts, offsets, keys and timestamps are believed.
 	// It does not hold where the records must be rewritten.
 	HeaderOnly bool
@@ -46,6 +49,14 @@ func (o *Options) limit() int {
 		return o.MaxDecompressed
 	}
 	return DefaultMaxDecompressed
+}
+
+// room is the size to which this call decompresses.
+func (o *Options) room() int {
+	if o.Room > 0 {
+		return min(o.Room, o.limit())
+	}
+	return o.limit()
 }
 
 // window is the range of timestamps that are accepted.

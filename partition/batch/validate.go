@@ -162,8 +162,12 @@ func (o *Options) open(h *Header, b []byte) ([]byte, *Error) {
 	if o.Coders == nil {
 		o.Coders = NewCoders()
 	}
-	plain, err := o.Coders.decompress(h.Codec(), body, o.limit())
+	o.Coders.partial = o.room() < o.limit()
+	plain, err := o.Coders.decompress(h.Codec(), body, o.room())
 	if errors.Is(err, errTooLarge) {
+		if o.Coders.partial {
+			return nil, errRoom
+		}
 		return nil, refuse(MessageTooLarge, "the records of a batch are larger than %d bytes when decompressed", o.limit())
 	}
 	if err != nil {
@@ -175,8 +179,17 @@ func (o *Options) open(h *Header, b []byte) ([]byte, *Error) {
 // rewrite makes a new batch of the records: in another compression, or with consecutive offsets when theirs had gaps.
 func (o *Options) rewrite(i *Info, body []byte, renumber bool) *Error {
 	h := i.Header
+	if o.target(&h) == None { // refused before so much memory is taken
+		least := HeaderSize + len(body)
+		if renumber {
+			least -= 5 * int(h.Count) // an offset of one byte instead of five, and a size that is shorter for it
+		}
+		if refused := o.checkSize(least); refused != nil {
+			return refused
+		}
+	}
 	if renumber {
-		var out []byte
+		out := make([]byte, 0, len(body))
 		var f raw
 		var r Record
 		for at, n := 0, int64(0); at < len(body); n++ {
