@@ -41,11 +41,12 @@ func (t *trial) act(i int, a ActorPlan) {
 	}
 }
 
-// rest lets an actor pause, for the time of its plan on average.
+// rest lets an actor pause, for the time of its plan on average, and through a lull.
 func (t *trial) rest(d *sim.Draws, a ActorPlan) {
 	if a.Pause > 0 {
 		t.host.Clock.Sleep(time.Duration(d.Below(2 * int64(a.Pause))))
 	}
+	t.lull(a)
 }
 
 // delivery is how long a batch of the load is tried for.

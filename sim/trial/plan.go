@@ -27,6 +27,8 @@ type Plan struct {
 	// Compacted are topics that are compacted; see compacted.go.
 	Compacted []CompactedPlan `json:",omitempty"`
 	Crashes   []CrashPlan
+	// Lulls are times without load; see lulls.go.
+	Lulls []LullPlan `json:",omitempty"`
 	// Faults come beside the crashes; see faults.go.
 	Faults []FaultPlan `json:",omitempty"`
 	// Reseed, if not nil, lets everything that the world draws from a time on be drawn anew.
@@ -159,6 +161,9 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	if nodes == 0 {
 		p.Nodes = sim.Pick(sim.NewDraws(seed, "plan/nodes"), 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5)
 	}
+	if p.Nodes > 1 {
+		p.Target += p.Target / 4 // lulls take from what comes beyond it
+	}
 	p.World = drawWorld(sim.NewDraws(seed, "plan/world"))
 	p.Broker = drawBroker(sim.NewDraws(seed, "plan/broker"))
 	p.Topics = drawTopics(sim.NewDraws(seed, "plan/topics"))
@@ -174,6 +179,10 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
 	drawForgetters(sim.NewDraws(seed, "plan/forgetters"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
+	if p.Nodes > 1 {
+		p.calm()
+		p.Lulls = drawLulls(sim.NewDraws(seed, "plan/lulls"), p.Target)
+	}
 	return p
 }
 

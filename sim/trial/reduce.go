@@ -199,6 +199,6 @@ func plainer(p *Plan) []*Plan {
 	for i := range p.Faults {
 		changes = append(changes, func(p *Plan) { p.Faults[i].For /= 4 })
 	}
-	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 }, func(p *Plan) { p.Other = nil }, func(p *Plan) { p.Beyond = nil })
+	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 }, func(p *Plan) { p.Other = nil }, func(p *Plan) { p.Lulls = nil }, func(p *Plan) { p.Beyond = nil })
 	return changed(p, changes)
 }

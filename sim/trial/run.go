@@ -93,8 +93,10 @@ type trial struct {
 	lost      bool               // more than can be repaired is lost
 	healed    bool               // nothing breaks any more, and long enough
 	outages   *outages
-	metadata  []string // names of topics that one administrator changes
-	looked    int      // answers at which the disks were looked at
+	metadata  []string     // names of topics that one administrator changes
+	lulls     int          // of the plan, that have begun
+	busy      host.Instant // when the last of them ends
+	looked    int          // answers at which the disks were looked at
 }
 
 // coders are kept from run to run: making them costs more than a run. What they give does not depend on earlier uses.
