@@ -91,9 +91,9 @@ compat: build ## every Kafka client, and the table in docs/compatibility.md (Jav
 	$(GO) build -o build/ ./cmd/compat
 	build/compat --table docs/compatibility.md $(COMPAT)
 
-oracle: build ## a thousand requests to Millrace and to Kafka 4.3.1, the answers compared field by field (Java 17, Maven); ORACLE='--only fetch'
+oracle: build ## a thousand requests to Millrace and to Kafka 4.3.1, the answers compared field by field, and the table in docs/oracle.md (Java 17, Maven); ORACLE='--only fetch'
 	$(GO) build -o build/ ./cmd/oracle
-	build/oracle $(ORACLE)
+	build/oracle --table docs/oracle.md $(ORACLE)
 
 durability: ## no answer leaves before what it acknowledges is on disk (strace)
 	@mkdir -p build

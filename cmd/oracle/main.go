@@ -33,6 +33,7 @@ func main() {
 type options struct {
 	millrace, only string
 	kafkaAt, ourAt string
+	table          string
 	trace, keep    bool
 }
 
@@ -42,6 +43,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.StringVar(&o.only, "only", "", "suites to run, comma separated (default: all)")
 	flag.StringVar(&o.kafkaAt, "kafka-at", "", "HOST:PORT of a Kafka that runs already; its topics must be none")
 	flag.StringVar(&o.ourAt, "millrace-at", "", "HOST:PORT of a Millrace that runs already")
+	flag.StringVar(&o.table, "table", "", "file to write the table to, when all suites were run and nothing failed")
 	flag.BoolVar(&o.trace, "trace", false, "print every answer")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directory with data and logs")
 	flag.Parse()
@@ -70,7 +72,11 @@ func run(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return report(len(subjects[0].exchanges), all, meant, len(only) > 0, time.Since(began)), nil
+	ok := report(len(subjects[0].exchanges), all, meant, len(only) > 0, time.Since(began))
+	if ok && o.table != "" && len(only) == 0 {
+		err = writeTable(o.table, table(subjects[0].exchanges, meant))
+	}
+	return ok, err
 }
 
 // report prints what is unexplained, and the sum. With part, only some suites ran, and an accepted difference may be missing.

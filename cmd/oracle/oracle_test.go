@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +109,34 @@ func TestAcceptedAreFew(t *testing.T) {
 		if _, err := parseAccepted(bad); err == nil {
 			t.Errorf("%q was read", bad)
 		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	var all []exchange
+	for _, v := range []int16{4, 0, 1, 2} {
+		all = append(all, exchange{suite: "s", api: "Fetch", name: "plain", version: v})
+	}
+	all = append(all, exchange{suite: "s", api: "Fetch", name: "other", version: 4}, exchange{suite: "s", api: "Metadata", name: "plain", version: 9})
+	meant := []*accepted{{acceptedKey{"Fetch", "plain", "Records"}, "a reason", 2}}
+	file := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(file, []byte("before\n"+tableBegins+"old\n"+tableEnds+"after\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTable(file, table(all, meant)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	for _, want := range []string{"before\n", "| Fetch | 0–2, 4 | 2 | 5 | 1 |\n", "| Metadata | 9 | 1 | 1 | 0 |\n", "| all | | 3 | 6 | 1 |\n",
+		"| Fetch | plain | `Records` | a reason |\n", tableEnds + "after\n"} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in\n%s (%v)", want, text, err)
+		}
+	}
+	if strings.Contains(string(text), "old") {
+		t.Error("the old table is still there")
+	}
+	if err := os.WriteFile(file, []byte("no place\n"), 0o644); err != nil || writeTable(file, "x") == nil {
+		t.Errorf("a page without a place for the table was written (%v)", err)
 	}
 }
