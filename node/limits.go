@@ -20,18 +20,22 @@ const (
 	// among which those that are written are divided.
 	segmentFiles   = 4000
 	segmentWriters = 4
+	// fetchFiles are as many as fetches under way may hold beside those that are kept open: segments that were closed for
+	// others meanwhile.
+	fetchFiles = 4096
 )
 
 // shareFiles divides so many descriptors; none, when the number is not known, leaves everything as it is by default. A
-// quarter is for segments, up to what they can use; of the rest connections have half: a fetch that is being sent holds
-// segments open, too.
+// quarter is for segments, up to what they can use; of the rest half is for fetches, up to what they can use, and connections
+// have what is left.
 func shareFiles(files int) fileShares {
 	if files <= 0 {
 		return fileShares{}
 	}
 	segments := min(segmentFiles, files/4)
+	rest := files - segments - fixedFiles
 	return fileShares{
-		Connections: max((files-segments-fixedFiles)/2, 8),
+		Connections: max(rest-min(rest/2, fetchFiles), 8),
 		Open:        max(segments/4, 8),
 		Writing:     max(segments/4/segmentWriters, 2),
 	}

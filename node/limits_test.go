@@ -19,6 +19,9 @@ func TestFilesAreShared(t *testing.T) {
 			t.Errorf("of %d files %d are given away: %+v", files, used, s)
 		}
 	}
+	if n := shareFiles(20_000).Connections; n < 10_000 {
+		t.Errorf("of 20,000 files %d are for connections", n)
+	}
 	if s := shareFiles(1 << 20); s.Open != 1000 || s.Writing != 250 || s.Connections < 100_000 {
 		t.Errorf("of very many files: %+v", s)
 	}
