@@ -173,6 +173,9 @@ func (l *Log) take(m Manifest) error {
 	}
 	l.producers, l.epochs = producers, slices.Clone(m.Epochs)
 	l.dirty = true
+	if mutant.On("snapshot-without-log-start") {
+		m.LogStart = l.logStart
+	}
 	if err := l.SetLogStart(m.LogStart); err != nil {
 		return err
 	}

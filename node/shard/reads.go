@@ -111,7 +111,8 @@ func (r *replica) answerReads() {
 		return
 	}
 	r.reads.confirmed = slices.DeleteFunc(r.reads.confirmed, func(c confirmed) bool {
-		if c.index > r.applied && !mutant.On("replica-read-before-applied") {
+		if c.index > r.applied && !mutant.On("replica-read-before-applied") &&
+			!(c.index == r.applied+1 && mutant.On("replica-read-one-entry-early")) {
 			return false
 		}
 		answerAll(c.requests, Result{})
