@@ -175,6 +175,10 @@ func (m *Member) heartbeat() error {
 	return nil
 }
 
+// JoinAgain lets a member of a classic protocol say its subscription anew, in a way that the coordinator takes for new. Of a
+// static member that came back with more topics than it had nobody hears before the next rebalance.
+func (m *Member) JoinAgain() { m.Joined, m.stale = false, true }
+
 // grown says whether the topics that the leader assigned have other numbers of partitions by now.
 func (m *Member) grown() bool {
 	for _, name := range slices.Sorted(maps.Keys(m.counts)) {

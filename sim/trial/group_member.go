@@ -38,7 +38,7 @@ func (t *trial) beMember(i int, name string, d *sim.Draws, a ActorPlan) {
 // begin is the begin of a life.
 func (x *memberState) begin(name string, d *sim.Draws, a ActorPlan) *client.Client {
 	t, p := x.group.t, x.plan
-	x.speaks = p.Protocol
+	x.speaks, x.insisted = p.Protocol, false
 	if p.Migrates && d.Chance(0.5) {
 		x.speaks = client.Consumer
 	}
@@ -91,6 +91,7 @@ func (x *memberState) live(name string, d *sim.Draws, a ActorPlan) {
 			return
 		}
 		x.consume()
+		x.insist()
 		switch {
 		case g.settles(x):
 			x.end(d)
@@ -99,6 +100,15 @@ func (x *memberState) live(name string, d *sim.Draws, a ActorPlan) {
 			return
 		}
 		t.rest(d, a)
+	}
+}
+
+// insist lets a static member that came back say again, once and when nothing disturbs the group any more, what it subscribes
+// to: the coordinator gives it the place that it had, and need not tell the leader that it wants more now.
+func (x *memberState) insist() {
+	if x.group.t.stop && x.m.Joined && !x.insisted && x.life > 0 && x.plan.Instance != "" && x.speaks != client.Consumer {
+		x.insisted = true
+		x.m.JoinAgain()
 	}
 }
 

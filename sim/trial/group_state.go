@@ -41,14 +41,15 @@ type groupState struct {
 
 // memberState is a member, from life to life.
 type memberState struct {
-	group   *groupState
-	actor   int
-	plan    *MemberPlan
-	m       *client.Member
-	r       *reader
-	life    int
-	speaks  string // the protocol of this life
-	retired bool   // it will not come back
+	group    *groupState
+	actor    int
+	plan     *MemberPlan
+	m        *client.Member
+	r        *reader
+	life     int
+	speaks   string // the protocol of this life
+	insisted bool   // it has said anew in this life what it subscribes to
+	retired  bool   // it will not come back
 }
 
 func (x *memberState) String() string {

@@ -186,16 +186,6 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	return p
 }
 
-// drawChanges gives most of the plans with priorities a number of points at which they change, over the yields that a run
-// usually has.
-func (p *Plan) drawChanges(d *sim.Draws) {
-	if !p.World.Priorities || d.Chance(0.2) {
-		return
-	}
-	p.World.Changes = int(d.Skewed(1, 16))
-	p.World.Over = map[int]uint64{1: 120_000, 3: 400_000, 5: 800_000}[p.Nodes]
-}
-
 // drawRetries lets some of the plain producers send again what was refused.
 func drawRetries(d *sim.Draws, p *Plan) {
 	for i := range p.Actors {

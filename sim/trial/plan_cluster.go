@@ -217,6 +217,16 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 	return faults
 }
 
+// drawChanges gives most of the plans with priorities a number of points at which they change, over the yields that a run
+// usually has.
+func (p *Plan) drawChanges(d *sim.Draws) {
+	if !p.World.Priorities || d.Chance(0.2) {
+		return
+	}
+	p.World.Changes = int(d.Skewed(1, 16))
+	p.World.Over = map[int]uint64{1: 120_000, 3: 400_000, 5: 800_000}[p.Nodes]
+}
+
 // drawCut draws who cannot reach whom: one node from all, some from some, and any of it in one direction only.
 func drawCut(d *sim.Draws, n int64) FaultPlan {
 	f := FaultPlan{Kind: faultCut, Both: d.Chance(0.6)}
