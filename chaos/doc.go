@@ -6,6 +6,7 @@
 // commit, and an administrator who creates and deletes topics. Meanwhile faults come by a plan that the seed decides
 // (plan.go, faults.go): nodes are killed, stopped, restarted in order; links are cut, blocked in one direction, slowed; on
 // one node segments rot while it is down.
+// Clients that mean no good (hostile.go) may be let loose beside all that.
 // A fault may strike whoever leads a partition at that moment, so a seed fixes the plan, not the run.
 //
 // Faults that take a node away never strike more than a minority at once; what only slows comes on top. In the end

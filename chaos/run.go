@@ -35,6 +35,8 @@ type Options struct {
 	Bulk int
 	// Calm leaves all faults out.
 	Calm bool
+	// Hostile adds clients that mean no good.
+	Hostile bool
 	// Dir takes the history, and what was said.
 	Dir string
 	// Say is told what happens.
@@ -188,6 +190,9 @@ func (r *runner) work(ctx context.Context) error {
 		for _, t := range tracks(r.Seed, len(r.Nodes)) {
 			evil.run("faults", func() error { return r.evil.follow(faults, t) })
 		}
+	}
+	if r.Hostile {
+		r.startHostile(faults, evil, r.Seed)
 	}
 	evil.all.Wait()
 	<-faults.Done()

@@ -28,6 +28,7 @@ type chaosFlags struct {
 	rate    float64
 	bulk    int
 	calm    bool
+	hostile bool
 	keep    bool
 	logs    string
 }
@@ -63,6 +64,7 @@ func (s *session) chaosCommand() *cobra.Command {
 	fl.Float64Var(&f.rate, "rate", 60, "small records a second of each of three producers")
 	fl.IntVar(&f.bulk, "bulk", 1_000_000, "bytes a second of large records; 0: none")
 	fl.BoolVar(&f.calm, "calm", false, "no faults")
+	fl.BoolVar(&f.hostile, "hostile", false, "clients beside the load that send garbage, floods and bombs, stop in the middle, and do not read")
 	fl.BoolVar(&f.keep, "keep", false, "keep data, logs and history of a clean run, too")
 	fl.StringVar(&f.logs, "log-level", "info", "what the nodes log")
 	return c
@@ -88,7 +90,7 @@ func (s *session) chaos(ctx context.Context, f *chaosFlags) error {
 		return err
 	}
 	o := chaos.Options{Network: network, Bootstrap: cluster.Brokers(), Seed: f.seed, Duration: time.Duration(f.minutes * float64(time.Minute)),
-		Rate: f.rate, Bulk: f.bulk, Calm: f.calm, Dir: dir, Say: func(line string) { s.note("%s", line) }}
+		Rate: f.rate, Bulk: f.bulk, Calm: f.calm, Hostile: f.hostile, Dir: dir, Say: func(line string) { s.note("%s", line) }}
 	for _, b := range cluster.Nodes {
 		o.Nodes = append(o.Nodes, b)
 		if strings.Contains(line, "{rack}") || line == "kafka" {
