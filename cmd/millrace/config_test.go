@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +79,11 @@ func TestEnvironment(t *testing.T) {
 	}
 	millrace("", "start", "--lisen", "x").wantError(t, exitUsage, "did you mean --listen?")
 	millrace("", "start", "--override", "log.retenton.ms=5").wantError(t, exitUsage, "did you mean log.retention.ms?")
+	file := filepath.Join(t.TempDir(), "server.properties")
+	if err := os.WriteFile(file, []byte("log.retenton.ms=5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	millrace("", "start", "--config", file).wantError(t, exitUsage, "did you mean log.retention.ms?") // a unit does not start it again
 }
 
 // TestPropertiesAreLayered: the command line wins over the environment, and that over the file.

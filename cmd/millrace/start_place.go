@@ -145,6 +145,9 @@ func (o startOptions) properties() (map[string]string, error) {
 		if properties, err = config.ParseProperties(text); err != nil {
 			return nil, fmt.Errorf("--config %s: %w", o.config, err)
 		}
+		if _, _, err := config.CheckProperties(properties); err != nil {
+			return nil, fmt.Errorf("--config %s: %w", o.config, err)
+		}
 	}
 	maps.Copy(properties, o.variables)
 	for _, override := range o.overrides {
