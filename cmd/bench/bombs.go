@@ -8,16 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/cmd/internal/broker"
 	"millrace/cmd/internal/rawclient"
@@ -25,10 +21,10 @@ import (
 
 // bombs are batches of less than a MB, and how many MB of zeros they hold: as many as their codecs allow, and time.
 var bombs = []struct {
-	codec byte
+	codec kgo.CompressionCodec
 	name  string
 	mb    int
-}{{1, "gzip", 800}, {2, "snappy", 18}, {3, "lz4", 220}, {4, "zstd", 800}}
+}{{kgo.GzipCompression(), "gzip", 800}, {kgo.SnappyCompression(), "snappy", 18}, {kgo.Lz4Compression(), "lz4", 220}, {kgo.ZstdCompression(), "zstd", 800}}
 
 // runBombs has many connections send decompression bombs while one sends records, for each codec in turn. It says how much
 // memory the broker had at most, and how long the longest wait for an acknowledgement was; it fails above a bound.
@@ -146,39 +142,16 @@ func watchFlood(ctx context.Context, b *broker.Broker, flood <-chan error) (peak
 }
 
 // makeBomb is a batch whose records are so many MB of zeros without their compression.
-func makeBomb(codec byte, mb int) ([]byte, error) {
-	out := bytes.NewBuffer(rawclient.Batch([]byte("x"))[:61])
-	var w io.WriteCloser
-	var err error
-	switch codec {
-	case 1:
-		w = gzip.NewWriter(out)
-	case 3:
-		l := lz4.NewWriter(out)
-		err = l.Apply(lz4.BlockSizeOption(lz4.Block4Mb), lz4.ChecksumOption(false))
-		w = l
-	case 4:
-		w, err = zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
-	default:
-		out.Write(s2.EncodeSnappy(nil, make([]byte, mb<<20)))
-	}
+func makeBomb(codec kgo.CompressionCodec, mb int) ([]byte, error) {
+	c, err := kgo.DefaultCompressor(codec)
 	if err != nil {
 		return nil, err
 	}
-	if w != nil {
-		zeros := make([]byte, 1<<20)
-		for range mb {
-			if _, err := w.Write(zeros); err != nil {
-				return nil, err
-			}
-		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-	}
-	b := out.Bytes()
+	var out bytes.Buffer
+	body, kind := c.Compress(&out, make([]byte, mb<<20))
+	b := append(rawclient.Batch([]byte("x"))[:61], body...)
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
-	b[22] = codec
+	b[22] = byte(kind)
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
 	return b, nil
 }
