@@ -157,7 +157,14 @@ func TestAClusterIsSeenAlike(t *testing.T) {
 		}
 		qq := wire.NewDescribeQuorumRequest()
 		qq.Topics = []wire.DescribeQuorumRequestTopicData{{TopicName: metadataTopic, Partitions: []wire.DescribeQuorumRequestPartitionData{{}}}}
-		p := ask[*wire.DescribeQuorumResponse](dialRaw(t, n.Broker), qq, 2).Topics[0].Partitions[0]
+		c := dialRaw(t, n.Broker)
+		var p wire.DescribeQuorumResponsePartitionData
+		for range 100 { // indexes are shown with the next tick
+			if p = ask[*wire.DescribeQuorumResponse](c, qq, 2).Topics[0].Partitions[0]; p.HighWatermark >= 5 {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 		if p.ErrorCode != wire.ErrNone || p.LeaderId != a.ControllerId || len(p.CurrentVoters) != 3 || p.HighWatermark < 5 {
 			t.Errorf("node %d: the quorum is %+v", n.NodeID(), p)
 		}

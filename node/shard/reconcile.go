@@ -24,26 +24,26 @@ const proofLost = time.Second
 // from what the shards have, so it does not matter where it was interrupted; when a shard begins to be led from here, all
 // of its partitions are compared, and from then on only what changes.
 //
-// The image may be behind. That does no harm to what it has: a partition that was deleted since is adopted and soon
-// dropped. But what it does not have may have been created since, so that a partition that it does not know is dropped
-// only by an image that is proven to be current. Nothing is adopted before the first such proof: after a restart the image
-// is an old one at first.
+// The image may be behind: of a shard that begins to be led from here, earlier leaders may have adopted what it does not
+// know yet, and dropped what it does not know to be deleted. To drop the one would lose what was acknowledged; to adopt the
+// other again, whose files are perhaps being deleted, would need them for nothing. So the partitions of a shard are compared for the
+// first time with an image that is proven to be newer than the sight of its leadership. From then on nobody else changes
+// what the shard has, and an image that is behind only comes later to the same.
 type reconciler struct {
 	set    *Set
 	waiter host.Waiter
 	ready  *host.Future[error]
 	// image is the one that was compared last, made the one whose shards were started; empty before the first.
 	image, made *catalog.Image
-	// led are the terms in which shards are led from here and whose partitions were compared.
-	led map[uint64]uint64
-	// strangers are partitions that the image does not know, and proof a read index that began after they were seen.
-	strangers []*step
-	proof     *Pending
-	asked     host.Instant
-	proven    bool
-	format    *Pending
-	todo      []*step
-	planned   map[partition.ID]*step // the last one of a partition in todo
+	// led are the terms in which shards are led from here and whose partitions were compared, taken those whose partitions are
+	// yet to be, and proof a read index that began after all of them were seen.
+	led, taken map[ordered.Int]uint64
+	proof      *Pending
+	asked      host.Instant
+	proven     bool
+	format     *Pending
+	todo       []*step
+	planned    map[partition.ID]*step // the last one of a partition in todo
 }
 
 // step is an adoption or a drop that is not done.
@@ -62,7 +62,8 @@ type step struct {
 
 func newReconciler(s *Set, w host.Waiter, ready *host.Future[error]) *reconciler {
 	return &reconciler{
-		set: s, waiter: w, ready: ready, image: catalog.Empty(), made: catalog.Empty(), led: map[uint64]uint64{}, planned: map[partition.ID]*step{},
+		set: s, waiter: w, ready: ready, image: catalog.Empty(), made: catalog.Empty(),
+		led: map[ordered.Int]uint64{}, taken: map[ordered.Int]uint64{}, planned: map[partition.ID]*step{},
 	}
 }
 
@@ -76,7 +77,7 @@ func (r *reconciler) run() {
 			r.ready.Set(err)
 			return
 		}
-		if len(r.todo) > 0 || !r.proven || len(r.strangers) > 0 {
+		if len(r.todo) > 0 || !r.proven || len(r.taken) > 0 {
 			r.waiter.WaitUntil(r.set.host.Clock.Now().Add(retryEvery))
 		} else {
 			r.waiter.Wait()
@@ -86,7 +87,7 @@ func (r *reconciler) run() {
 
 // pass compares once and does what can be done.
 func (r *reconciler) pass() error {
-	current := r.prove()
+	current := r.proves()
 	image := r.set.Catalog()
 	if err := r.makeCluster(image); err != nil {
 		return err
@@ -95,11 +96,17 @@ func (r *reconciler) pass() error {
 		return err
 	}
 	if r.proven {
+		if current || mutant.On("stranger-dropped-unproven") {
+			r.takeOver(image)
+		}
+		if mutant.On("adopted-unproven") {
+			r.adoptAll(image)
+		}
 		r.compare(image)
-		r.takeOver(image)
-		r.dropStrangers(image, current)
+		r.look()
 	}
 	r.advance()
+	r.prove()
 	if r.proven && image.ClusterID != "" && (!r.set.o.alone() || r.settled()) {
 		r.ready.Set(nil)
 	}
@@ -108,7 +115,7 @@ func (r *reconciler) pass() error {
 
 // settled says that a node whose shards have no other replicas has nothing left to do.
 func (r *reconciler) settled() bool {
-	if len(r.todo) > 0 || len(r.strangers) > 0 {
+	if len(r.todo) > 0 || len(r.taken) > 0 {
 		return false
 	}
 	for _, s := range r.set.shards.Load().All {
@@ -119,25 +126,28 @@ func (r *reconciler) settled() bool {
 	return true
 }
 
-// prove asks for a proof that the image is current, when one is needed, and says whether there is a new one: every image
-// loaded after that is good for what was seen before it was asked for.
-func (r *reconciler) prove() bool {
-	if r.proof != nil {
-		result, ok := r.proof.Try()
-		if !ok && r.set.host.Clock.Now().Sub(r.asked) < proofLost {
-			return false
-		}
-		r.proof = nil
-		if ok && result.Error == wire.ErrNone {
-			r.proven = true
-			return true
-		}
+// proves says whether there is a new proof that the image is current: every image loaded after that is good for what was
+// seen before the proof was asked for.
+func (r *reconciler) proves() bool {
+	if r.proof == nil {
+		return false
 	}
-	if !r.proven || len(r.strangers) > 0 {
+	result, ok := r.proof.Try()
+	if !ok && r.set.host.Clock.Now().Sub(r.asked) < proofLost {
+		return false
+	}
+	r.proof = nil
+	proven := ok && result.Error == wire.ErrNone
+	r.proven = r.proven || proven
+	return proven
+}
+
+// prove asks for a proof when one is needed and none is on its way.
+func (r *reconciler) prove() {
+	if r.proof == nil && (!r.proven || len(r.taken) > 0) {
 		r.proof, r.asked = r.set.catalog.ReadIndex(), r.set.host.Clock.Now()
 		r.proof.Watch(r.waiter)
 	}
-	return false
 }
 
 // makeCluster proposes the catalog's first command, if this node leads the catalog, and checks that the catalog is the
@@ -205,30 +215,45 @@ func (r *reconciler) compare(image *catalog.Image) {
 	r.image = image
 }
 
-// takeOver compares all partitions of the shards that have begun to be led from here.
-func (r *reconciler) takeOver(image *catalog.Image) {
-	var fresh []*Shard
+// look notices the shards that have begun to be led from here.
+func (r *reconciler) look() {
 	for id, s := range r.set.shards.Load().All {
 		status := s.Status()
-		if !status.Serving {
-			delete(r.led, uint64(id))
-		} else if r.led[uint64(id)] != status.Term {
-			r.led[uint64(id)] = status.Term
-			fresh = append(fresh, s)
+		switch {
+		case !status.Serving:
+			delete(r.led, id)
+			delete(r.taken, id)
+		case r.led[id] != status.Term && r.taken[id] != status.Term:
+			r.taken[id], r.proof = status.Term, nil // a proof on its way may be older than this sight
 		}
 	}
-	if len(fresh) == 0 {
+}
+
+// takeOver compares all partitions of the shards that have begun to be led from here: what the image has and a shard does
+// not is adopted; the other way round they are of topics that were deleted shortly before the node stopped, or
+// while another one led, and dropped.
+func (r *reconciler) takeOver(image *catalog.Image) {
+	if len(r.taken) == 0 {
 		return
 	}
-	for _, t := range image.Topics.All {
-		r.each(t, func(s *Shard, id partition.ID) { r.plan(s, id, false) })
-	}
-	for _, s := range fresh {
-		for k := range s.places.Load().All {
-			if !listed(image, s, partition.ID(k)) {
-				r.strangers = append(r.strangers, &step{partition: partition.ID(k), shard: s, drop: true})
+	for id, s := range r.set.shards.Load().All {
+		if term, fresh := r.taken[id]; fresh && s.Status().Term == term {
+			r.led[id] = term
+			for k := range s.places.Load().All {
+				if !listed(image, s, partition.ID(k)) {
+					r.plan(s, partition.ID(k), true)
+				}
 			}
 		}
+	}
+	clear(r.taken)
+	r.adoptAll(image)
+}
+
+// adoptAll has adopted what the image has and is not there.
+func (r *reconciler) adoptAll(image *catalog.Image) {
+	for _, t := range image.Topics.All {
+		r.each(t, func(s *Shard, id partition.ID) { r.plan(s, id, false) })
 	}
 }
 
@@ -236,20 +261,6 @@ func (r *reconciler) takeOver(image *catalog.Image) {
 func listed(image *catalog.Image, s *Shard, id partition.ID) bool {
 	t, ok := image.TopicByID(id.Topic)
 	return ok && int(id.Index) < len(t.Partitions) && t.Partitions[id.Index].Shard == s.id
-}
-
-// dropStrangers plans to drop what a shard holds and the catalog does not know: topics that were deleted shortly before
-// the node stopped, or while another one led. current says that the image is newer than the sight of the strangers.
-func (r *reconciler) dropStrangers(image *catalog.Image, current bool) {
-	if !current && !mutant.On("stranger-dropped-unproven") {
-		return
-	}
-	for _, s := range r.strangers {
-		if !listed(image, s.shard, s.partition) {
-			r.plan(s.shard, s.partition, true)
-		}
-	}
-	r.strangers = nil
 }
 
 // each calls do for the partitions of a topic whose shard runs here.
@@ -267,10 +278,11 @@ func (r *reconciler) configure(image *catalog.Image, t *catalog.Topic) {
 	r.each(t, func(s *Shard, id partition.ID) { s.Configure(id, settings) })
 }
 
-// plan adds a step unless the shard is led from elsewhere, or the partition is as it should be already.
+// plan adds a step unless the shard is led from elsewhere or is yet to be taken over, or the partition is as it should be
+// already.
 func (r *reconciler) plan(s *Shard, id partition.ID, drop bool) {
 	status := s.Status()
-	if !status.Serving {
+	if !status.Serving || r.led[ordered.Int(s.id)] != status.Term && !mutant.On("adopted-unproven") {
 		return
 	}
 	n := &step{partition: id, shard: s, drop: drop, term: status.Term}

@@ -12,6 +12,7 @@ import (
 	"millrace/net/wire"
 	"millrace/node/catalog"
 	"millrace/node/host"
+	"millrace/partition"
 	"millrace/sim"
 )
 
@@ -24,6 +25,8 @@ type storm struct {
 	acked  map[string][]string
 	// epochs is the newest leader epoch that a node has named of a partition, in its present life.
 	epochs []map[string]int32
+	// held are the partitions that a node has had in its present life: true when it has dropped them.
+	held   []map[partition.ID]bool
 	failed error
 	calm   bool
 }
@@ -55,7 +58,7 @@ func TestStorm(t *testing.T) {
 func runStorm(seed uint64) error {
 	st := &storm{clusterWorld: newClusterWorld(seed, stormNodes, 10*time.Minute), acked: map[string][]string{}}
 	st.draws = st.world.Draws("storm")
-	st.epochs = make([]map[string]int32, stormNodes)
+	st.epochs, st.held = make([]map[string]int32, stormNodes), make([]map[partition.ID]bool, stormNodes)
 	st.options = func(_ int, o *SetOptions) { o.SessionTimeout, o.PreferredEvery = 2*time.Second, time.Second }
 	return st.drive(st.run)
 }
@@ -92,7 +95,7 @@ func (st *storm) run(h host.Host) error {
 
 // start boots a node, which registers.
 func (st *storm) start(i int) {
-	st.epochs[i] = map[string]int32{}
+	st.epochs[i], st.held[i] = map[string]int32{}, map[partition.ID]bool{}
 	st.boot(i, func(h host.Host, s *Set) {
 		if err := register(h, s); err != nil && st.failed == nil {
 			st.failed = err
@@ -159,7 +162,8 @@ func (st *storm) heal() {
 	}
 }
 
-// watch looks at what every node says of the leaders: the epochs that it names never go back.
+// watch looks at what every node says of the leaders, the epochs that it names never go back, and at what it has: what it has
+// dropped never comes back.
 func (st *storm) watch() {
 	for i, s := range st.sets {
 		if s == nil || st.nodes[i].Paused() {
@@ -180,6 +184,24 @@ func (st *storm) watch() {
 		if err := st.errs[i]; err != nil && st.failed == nil {
 			st.failed = fmt.Errorf("node %d does not start: %w", i+1, err)
 		}
+		st.watchDrops(i, s)
+	}
+}
+
+func (st *storm) watchDrops(i int, s *Set) {
+	has := map[partition.ID]bool{}
+	for _, shard := range s.shards.Load().All {
+		for k := range shard.places.Load().All {
+			id := partition.ID(k)
+			has[id] = true
+			if st.held[i][id] && st.failed == nil {
+				st.failed = fmt.Errorf("node %d has adopted %v again, which it had dropped", i+1, id)
+			}
+			st.held[i][id] = false
+		}
+	}
+	for id := range st.held[i] {
+		st.held[i][id] = !has[id]
 	}
 }
 
@@ -208,9 +230,13 @@ func (st *storm) client(i int) {
 		for n := 0; !st.calm; n++ {
 			h.Clock.Sleep(time.Duration(20+h.Random.Uint64("pause")%100) * time.Millisecond)
 			if s := st.sets[i]; s != nil && !st.nodes[i].Paused() {
-				if n%20 == 0 {
+				switch {
+				case n%20 == 0:
 					st.create(h, i, fmt.Sprint(name, "-", n))
-				} else {
+				case n%5 == 0:
+					st.change(h, i, createOf(fmt.Sprint(name, "-", n)))
+					st.change(h, i, catalog.DeleteTopic{Name: fmt.Sprint(name, "-", n)})
+				default:
 					st.write(h, i, s, n)
 				}
 			}
@@ -218,17 +244,30 @@ func (st *storm) client(i int) {
 	})
 }
 
-// create makes a topic, and sometimes deletes one.
-func (st *storm) create(h host.Host, i int, name string) {
-	s, nh := st.sets[i], st.hosts[i]
+func createOf(name string) catalog.CreateTopic {
 	c := catalog.CreateTopic{Name: name, Partitions: stormPartition, Replication: stormNodes}
 	copy(c.ID[:], name)
-	result, done := catalog.Result{}, false
-	st.nodes[i].Go("create", func() {
+	return c
+}
+
+// change has a node change the catalog; false when the node did not live to see it done.
+func (st *storm) change(h host.Host, i int, c catalog.Command) (result catalog.Result, done bool) {
+	s, nh := st.sets[i], st.hosts[i]
+	if s == nil {
+		return result, false
+	}
+	st.nodes[i].Go("change", func() {
 		result = s.Change(c, nh.Clock.Now().Add(10*time.Second))
 		done = true
 	})
 	_ = until(h, 10*time.Second, "", func() bool { return done || st.sets[i] != s })
+	return result, done
+}
+
+// create makes a topic that stays.
+func (st *storm) create(h host.Host, i int, name string) {
+	s := st.sets[i]
+	result, done := st.change(h, i, createOf(name))
 	switch {
 	case !done:
 	case result.Error == wire.ErrNone:
