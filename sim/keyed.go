@@ -69,3 +69,17 @@ func (d *Draws) Skewed(low, high int64) int64 {
 
 // Pick is one of the choices.
 func Pick[T any](d *Draws, choices ...T) T { return choices[d.Below(int64(len(choices)))] }
+
+// drawsReader reads draws as bytes.
+type drawsReader struct{ draws *Draws }
+
+func (r drawsReader) Read(p []byte) (int, error) {
+	for i := 0; i < len(p); i += 8 {
+		v := r.draws.Uint64()
+		for j := i; j < min(i+8, len(p)); j++ {
+			p[j] = byte(v)
+			v >>= 8
+		}
+	}
+	return len(p), nil
+}

@@ -386,17 +386,3 @@ func (secureReader) Read(p []byte) (int, error) {
 	}
 	panic("sim: crypto/rand read outside a task")
 }
-
-// drawsReader reads draws as bytes.
-type drawsReader struct{ draws *Draws }
-
-func (r drawsReader) Read(p []byte) (int, error) {
-	for i := 0; i < len(p); i += 8 {
-		v := r.draws.Uint64()
-		for j := i; j < min(i+8, len(p)); j++ {
-			p[j] = byte(v)
-			v >>= 8
-		}
-	}
-	return len(p), nil
-}

@@ -16,28 +16,22 @@ type LullPlan struct {
 	For   time.Duration
 }
 
-// drawLulls draws them over the load.
-func drawLulls(d *sim.Draws, target int) []LullPlan {
-	lulls := make([]LullPlan, d.Between(6, 11))
-	for i := range lulls {
-		lulls[i] = LullPlan{After: int(d.Below(int64(target))), For: time.Duration(d.Skewed(800, 6000)) * time.Millisecond}
+// choreTimes is how much more rarely a cluster with lulls does its chores, which are done by the clock: about as often for the
+// record as one without.
+const choreTimes = 5
+
+// drawLulls gives half of the clusters lulls; the others are under load all the time.
+func (p *Plan) drawLulls(d *sim.Draws) {
+	if p.Nodes == 1 || !d.Chance(0.5) {
+		return
 	}
-	slices.SortFunc(lulls, func(a, b LullPlan) int { return a.After - b.After })
-	return lulls
-}
-
-// The chores of a cluster, which are done by the clock and not by the record, come so much more rarely than those of a single
-// node, which has no lulls.
-const (
-	choreTimes      = 5
-	checkpointTimes = 2
-)
-
-// calm lets a cluster do its chores about as often for the record as one without lulls.
-func (p *Plan) calm() {
+	p.Lulls = make([]LullPlan, d.Between(10, 16))
+	for i := range p.Lulls {
+		p.Lulls[i] = LullPlan{After: int(d.Below(int64(p.Target))), For: time.Duration(d.Skewed(1200, 9000)) * time.Millisecond}
+	}
+	slices.SortFunc(p.Lulls, func(a, b LullPlan) int { return a.After - b.After })
 	for _, b := range []*BrokerPlan{&p.Broker, p.Other} {
 		if b != nil {
-			b.CheckpointInterval *= checkpointTimes
 			b.RetentionInterval *= choreTimes
 			b.ScrubInterval *= choreTimes
 			b.CleanInterval *= choreTimes

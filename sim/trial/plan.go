@@ -179,10 +179,7 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
 	drawForgetters(sim.NewDraws(seed, "plan/forgetters"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
-	if p.Nodes > 1 {
-		p.calm()
-		p.Lulls = drawLulls(sim.NewDraws(seed, "plan/lulls"), p.Target)
-	}
+	p.drawLulls(sim.NewDraws(seed, "plan/lulls"))
 	return p
 }
 
