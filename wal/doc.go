@@ -76,6 +76,7 @@
 // A file is freed when nothing in it is needed. Entries are needed until their shard compacts them (Append.Compact), after
 // a checkpoint; Pressure names the shards that keep the oldest file. Shard records and keyed records live until they
 // are replaced, so they are copied to the end of the log when they are what is left of the oldest file; entries only when the
-// log comes near MaxBytes. MaxBytes does not stop appends: who admits new work asks Pressure. A disk without space for
-// the next file stops the log until there is some.
+// log comes near MaxBytes. MaxBytes does not stop appends: who admits new work asks Pressure. On the disk there may be more: the
+// next file, made ahead, and spare ones; a file of a larger size than usual takes the place of a spare one. Pressure.Growth
+// foretells how much of the disk the log may need yet. A disk without space for the next file stops the log until there is some.
 package wal

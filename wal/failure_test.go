@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -170,6 +172,55 @@ func TestWrongAppends(t *testing.T) {
 				t.Errorf("recovered to %d", w.last(shards))
 			}
 		})
+	}
+}
+
+// The files take no more of the disk than was foretold, also when an append needs a file of its own.
+func TestGrowth(t *testing.T) {
+	w := newWorld(t)
+	for life := range uint64(3) {
+		log, _ := w.open()
+		if p := log.Pressure(); p.Usable != w.size() || p.Usable < p.Bytes+w.o.FileSize {
+			t.Errorf("life %d begins with %d bytes, told is %+v", life, w.size(), p)
+		}
+		for i := range uint64(30) {
+			size := 100 << 10
+			if i%10 == 9 {
+				size = 700 << 10
+			}
+			p := log.Pressure()
+			most := w.size() + p.Growth(int64(size))
+			index := life*30 + i + 1
+			w.append(log, entry(1, index, 1, make([]byte, size)))
+			w.append(log, wal.Append{Shard: 1, Compact: index - i%7})
+			if is := w.size(); is > most {
+				t.Errorf("append %d of %d bytes: %d bytes, at most %d were foretold by %+v", index, size, is, most, p)
+			}
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// size is that of all files of the log.
+func (w *world) size() int64 {
+	for {
+		entries, err := os.ReadDir(filepath.Join(w.dir, "wal"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		var sum int64
+		for _, e := range entries {
+			var info os.FileInfo
+			if info, err = e.Info(); err != nil {
+				break // it is renamed or removed just now
+			}
+			sum += info.Size()
+		}
+		if err == nil {
+			return sum
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type keeper struct {
 	events *host.Queue[event]
 	ended  *host.Future[error]
 	hurry  *host.Counter // over zero while the writer waits for a file
+	usable *host.Counter // bytes of files that can be used; never more than are there
 	spares []spare
 	number uint64 // of the file named last
 	reader cursor
@@ -197,6 +198,12 @@ func (k *keeper) spare(size int64) (spare, error) {
 		k.spares = append(k.spares[:i], k.spares[i+1:]...)
 		return s, nil
 	}
+	if n := len(k.spares); n > 0 {
+		// The space of a spare one that is too small may be what there is.
+		k.usable.Add(-k.spares[n-1].size)
+		k.remove(k.spares[n-1])
+		k.spares = k.spares[:n-1]
+	}
 	// The number of the file is free: only files that had it, or were to get it, bear it.
 	s := spare{name: fileName(k.o.Dir, k.number+1, spareSuffix), size: size}
 	if err := k.create(&s); err != nil {
@@ -223,6 +230,9 @@ func (k *keeper) create(s *spare) error {
 		}
 		if err == nil {
 			s.handle, err = k.host.Disk.Open(s.name, mode)
+		}
+		if err == nil {
+			k.usable.Add(s.size)
 		}
 		if err != nil {
 			k.host.Disk.Remove(s.name) // best effort: the error is what counts
@@ -272,8 +282,13 @@ func (k *keeper) retire(f *file) error {
 func (k *keeper) keep(s spare) {
 	if len(k.spares) < k.o.spareLimit() && s.size == k.o.FileSize {
 		k.spares = append(k.spares, s)
+		k.usable.Add(s.size)
 		return
 	}
+	k.remove(s)
+}
+
+func (k *keeper) remove(s spare) {
 	s.handle.Close()
 	if err := k.host.Disk.Remove(s.name); err != nil {
 		k.host.Log.Warn("removing a spare file of the write-ahead log", slog.String("file", s.name), slog.Any("error", err))

@@ -106,6 +106,7 @@ type Log struct {
 	view     *host.Snapshot[view]
 	pressure *host.Snapshot[Pressure]
 	wrote    *host.Counter // bytes
+	usable   *host.Counter // bytes of files that can be used
 	writes   *host.Histogram
 	groups   *host.Histogram
 	shared   *host.Histogram // appends in a group
@@ -123,7 +124,7 @@ func newLog(h host.Host, o Options) *Log {
 	l.events = host.NewQueue[event](h.Tasks, o.Queue, l.waiter)
 	l.view = host.NewSnapshot(h.Tasks, &view{})
 	l.pressure = host.NewSnapshot(h.Tasks, &Pressure{Limit: o.MaxBytes})
-	l.wrote, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
+	l.wrote, l.usable, l.hurry, l.stopping = host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks), host.NewCounter(h.Tasks)
 	l.writes, l.groups, l.shared = host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks), host.NewHistogram(h.Tasks)
 	l.ended, l.keeperEnded = host.NewFuture[error](h.Tasks), host.NewFuture[error](h.Tasks)
 	return l
@@ -152,6 +153,9 @@ type Pressure struct {
 	Written int64
 	// Bytes is the size of all files that hold something, Limit is MaxBytes.
 	Bytes, Limit int64
+	// Usable is the size of the files that can be used: beside those of Bytes the next one, and spare ones, but not those that
+	// were let go of and have not become spare or been removed yet. FileSize is that of one file.
+	Usable, FileSize int64
 	// Full says that Bytes has reached Limit: new work should wait until checkpoints have made room. Appends are
 	// still taken.
 	Full bool
@@ -163,8 +167,16 @@ type Pressure struct {
 // Pressure returns how long the log is and who keeps it long.
 func (l *Log) Pressure() Pressure {
 	p := *l.pressure.Load()
-	p.Written = l.wrote.Load()
+	p.Written, p.Usable, p.FileSize = l.wrote.Load(), l.usable.Load(), l.o.FileSize
 	return p
+}
+
+// Growth is how much more of the disk the files may take until the log is Full, and until so many bytes of appends more
+// are written: they may come on top of the limit, leave the ends of files unused, and another file is always made ahead.
+// Spare files are used before others are made.
+func (p Pressure) Growth(bytes int64) int64 {
+	most := max(p.Limit, p.Bytes+p.FileSize+bytes+bytes/4)
+	return max(most+p.FileSize-p.Usable, 0)
 }
 
 // Writes counts the groups by the time that their synchronous write took, in nanoseconds.

@@ -21,7 +21,7 @@ func Open(h host.Host, o Options) (*Log, []RecoveredShard, error) {
 	}
 	l := newLog(h, o)
 	w := &writer{Log: l, ledger: newLedger(), staging: staging{pool: h.Buffers, chunk: o.chunkBytes()}}
-	k := &keeper{host: h, o: o, waiter: h.Tasks.NewWaiter(), events: l.events, hurry: l.hurry, ended: l.keeperEnded}
+	k := &keeper{host: h, o: o, waiter: h.Tasks.NewWaiter(), events: l.events, hurry: l.hurry, usable: l.usable, ended: l.keeperEnded}
 	k.orders = host.NewQueue[order](h.Tasks, o.Queue, k.waiter)
 	l.keeper = k.orders
 	read, shards, err := w.load(k)
@@ -214,6 +214,7 @@ func (r *reading) open(name string, number uint64) (*file, error) {
 		handle.Close()
 		return nil, err
 	}
+	r.k.usable.Add(size)
 	return r.k.file(header, name, handle), nil
 }
 
@@ -341,6 +342,7 @@ func (r *reading) dropEmpty() error {
 	var books []*book
 	for i, f := range w.open {
 		if path.Ext(f.name) == spareSuffix {
+			w.usable.Add(-f.header.size)
 			r.k.keep(spare{name: f.name, size: f.header.size, handle: f.handle})
 			continue
 		}

@@ -9,8 +9,8 @@ type move struct {
 	arrived bool // the keeper has read what it was asked for, or nothing was asked yet
 }
 
-// moveBytes is how much is copied with one group at most, if no single record is larger, so that appends need not wait
-// long for it.
+// moveBytes is how much is copied with one group at most, and no more than a quarter of a file, if no single record is
+// larger, so that appends need not wait long for it.
 const moveBytes = 1 << 20
 
 // reclaim frees the files from the oldest one on in which nothing lives, and copies what lives in the oldest one when
@@ -70,8 +70,8 @@ func (w *writer) moveOn() {
 		w.move = nil
 		return
 	}
-	n, bytes := 0, int64(0)
-	for n < len(m.list) && (n == 0 || bytes+m.list[n].at.stored() <= moveBytes) {
+	n, bytes, most := 0, int64(0), min(moveBytes, w.o.FileSize/4)
+	for n < len(m.list) && (n == 0 || bytes+m.list[n].at.stored() <= most) {
 		bytes += m.list[n].at.stored()
 		n++
 	}
@@ -86,6 +86,7 @@ func (w *writer) free() {
 	w.open = append(w.open[:0], w.open[1:]...)
 	w.ledger.books = append(w.ledger.books[:0], w.ledger.books[1:]...)
 	w.bytes -= f.header.size
+	w.usable.Add(-f.header.size)
 	w.freed = append(w.freed, f)
 	w.show()
 	w.changed = true

@@ -204,6 +204,7 @@ func (w *writer) room() error {
 			return nil
 		}
 		if w.ready != nil { // too small
+			w.usable.Add(-w.ready.header.size)
 			w.keeper.Post(order{retire: w.ready})
 			w.ready = nil
 		}

@@ -188,6 +188,7 @@ func (r *replica) admitBatch(q *request, into *proposal) {
 		maxTimestamp: b.MaxTimestamp,
 	}
 	into.data = rec.put(into.data)
+	r.flies(len(b.Bytes))
 	q.carry(into)
 	result := Result{BaseOffset: base, LogAppendTime: -1, LogStart: p.log.View().LogStart}
 	if b.LogAppendTime() {

@@ -12,9 +12,11 @@ const (
 	largestEntry = 1 << 20
 	// mostRecords bounds the records of an entry, so that its data stays small.
 	mostRecords = 1024
-	// mostFlying bounds the payload of entries that are proposed and not applied, in bytes. What is above it waits in
-	// the backlog, which the server's budget for requests bounds.
-	mostFlying = 32 << 20
+	// mostFlying bounds the payload of entries that are proposed and not applied, in bytes, together with one part in
+	// flyingShare of the write-ahead log: what is proposed at once is appended at once, and should not need a file of its
+	// own there. What is above it waits in the backlog, which the server's budget for requests bounds.
+	mostFlying  = 32 << 20
+	flyingShare = 8
 	// busy is how many appends may be at the write-ahead log before small requests are held back to share an entry.
 	// While one is written and others wait, an entry more would not become durable sooner.
 	busy = 4
@@ -39,7 +41,7 @@ func (p *proposal) takes(q *request) bool {
 
 // room says whether requests may be proposed now.
 func (r *replica) room() bool {
-	if r.flying >= mostFlying {
+	if r.flying >= r.mostFlying {
 		return false
 	}
 	if len(r.storing) >= busy {
@@ -85,14 +87,12 @@ func (r *replica) propose() bool {
 	var built []*proposal
 	p := r.newProposal(len(r.backlog))
 	taken := 0
-	for bytes := r.flying; taken < len(r.backlog) && bytes < mostFlying; taken++ {
+	for ; taken < len(r.backlog) && r.flying < r.mostFlying; taken++ {
 		q := r.backlog[taken]
 		if !p.takes(q) {
 			built, p = append(built, p), r.newProposal(len(r.backlog)-taken)
 		}
-		before := p.bytes
 		r.admit(q, p)
-		bytes += p.bytes - before
 	}
 	n := copy(r.backlog, r.backlog[taken:])
 	clear(r.backlog[n:])
@@ -122,15 +122,13 @@ func (r *replica) step(built []*proposal) {
 	if err := r.node.Step(m); err != nil {
 		r.undo()
 		for _, p := range built {
+			r.flies(-p.bytes)
 			p.payload.Release()
 			for _, w := range p.waits {
 				w.pending.Set(Result{Error: wire.ErrNotLeaderOrFollower, Message: err.Error()})
 			}
 		}
 		return
-	}
-	for _, p := range built {
-		r.flies(p.bytes)
 	}
 	r.proposed = append(r.proposed, built...)
 }

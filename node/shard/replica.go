@@ -72,8 +72,8 @@ type replica struct {
 	proposed []*proposal
 	// storing are the appends that the write-ahead log has not answered, oldest first.
 	storing []*stored
-	// flying is the number of payload bytes in memory of entries that are not applied.
-	flying int
+	// flying is the number of payload bytes in memory of entries that are not applied; mostFlying bounds them.
+	flying, mostFlying int
 
 	partitions map[partition.ID]*held // never ranged over: see order
 	// order are the partitions in the order of adoption, for work that visits all; dropped ones leave holes.

@@ -129,7 +129,7 @@ func TestCloseWithoutRoomForTheLog(t *testing.T) {
 		}
 		small.Get()
 		n.SetCapacity(n.Used() + 200<<10)
-		large, err := send(s, topic, 0, -1, sequenced{}, strings.Repeat("x", 400<<10))
+		large, err := send(s, topic, 0, -1, sequenced{}, strings.Repeat("x", 1<<20))
 		if err != nil {
 			w.Fail(err)
 			return

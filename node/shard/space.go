@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"sort"
 	"time"
 
 	"millrace/node/host"
@@ -53,9 +54,9 @@ func (r *Room) take(bytes int) bool {
 	return false
 }
 
-// set says how much there is now.
-func (r *Room) set(bytes int64) {
-	r.left.Add(bytes - r.left.Load())
+// set says how much there was when so many bytes were left: what was taken since stays taken.
+func (r *Room) set(bytes, left int64) {
+	r.left.Add(bytes - left)
 	r.asked.Add(-r.asked.Load())
 }
 
@@ -76,15 +77,17 @@ func (s *Set) tendSpace(w host.Waiter) {
 // watchSpace looks at the free space. Apply must never meet a full disk, so what is admitted stops early: the reserve covers
 // what was admitted and is not on the disk yet, and what the write-ahead log, segments and indexes take besides.
 func (s *Set) watchSpace() {
+	left, before := s.room.left.Load(), s.pledges()
 	usage, err := s.host.Disk.Usage()
 	if err != nil {
 		s.fail(fmt.Errorf("ask for the free space of the data directory: %w", err))
 		return
 	}
-	free := usage.Free - s.promised()
+	after := s.pledges() // what came to the disk meanwhile is in one of them, whether the free space is without it or not
+	free := func(more int64) int64 { return usage.Free - max(before.with(more), after.with(more)) }
 	was := *s.space.Load()
-	is := decideSpace(free, usage.Total, s.o.ReserveHigh, s.o.ReserveLow)
-	s.room.set(free - highMark(usage.Total, s.o.ReserveHigh))
+	is := decideSpace(free(0), usage.Total, s.o.ReserveHigh, s.o.ReserveLow)
+	s.room.set(mostMore(free, highMark(usage.Total, s.o.ReserveHigh)), left)
 	if is == was {
 		return
 	}
@@ -103,14 +106,37 @@ func (s *Set) watchSpace() {
 	}
 }
 
-// promised is the free space that is spoken for: records on their way into segments, and what the write-ahead log may grow
-// by. A reserve that was given covers that itself.
-func (s *Set) promised() int64 {
-	if s.o.ReserveHigh != 0 {
-		return 0
+// pledges is the free space that is spoken for: records on their way into segments, entries on their way into the
+// write-ahead log and then into segments, and what the log may grow by. A reserve that was given covers that itself.
+type pledges struct {
+	queued, flying int64
+	log            wal.Pressure
+	given          bool
+}
+
+func (s *Set) pledges() pledges {
+	p := pledges{given: s.o.ReserveHigh != 0, flying: max(s.numbers.Flying.Load(), 0), log: s.wal.Pressure()}
+	m := s.partitions.Memory()
+	p.queued = m.Queued + m.Tails
+	return p
+}
+
+// with is what is promised once so many bytes more are admitted.
+func (p pledges) with(more int64) int64 {
+	if p.given {
+		return more
 	}
-	m, p := s.partitions.Memory(), s.wal.Pressure()
-	return m.Queued + m.Tails + max(s.numbers.Flying.Load(), 0) + max(p.Limit-p.Bytes, 0)
+	flying := p.flying + more
+	return p.queued + flying + p.log.Growth(flying)
+}
+
+// mostMore is how many bytes more can be admitted so that at least high stay free; it is negative when too little is.
+func mostMore(free func(more int64) int64, high int64) int64 {
+	spare := free(0) - high
+	if spare <= 0 {
+		return spare
+	}
+	return int64(sort.Search(int(spare), func(n int) bool { return free(int64(n)+1) < high }))
 }
 
 // decideSpace applies the marks; zero marks are the defaults for the size of the disk.
@@ -134,6 +160,8 @@ const (
 	logFiles = 8
 	// leastFile is the size of its files on a very small one.
 	leastFile = 1 << 20
+	// wholeGroup is what the write-ahead log writes at once when its files are large.
+	wholeGroup = 4 << 20
 )
 
 // fitLog makes a write-ahead log whose size nobody has chosen fit the disk.
@@ -151,6 +179,9 @@ func (s *Set) fitLog(o wal.Options) (wal.Options, error) {
 	}
 	o.FileSize = max(most/logFiles&^(host.Align-1), leastFile)
 	o.MaxBytes = max(most, 4*o.FileSize)
+	if o.GroupBytes == 0 && o.FileSize/4 < wholeGroup { // else a group may need a file of its own, larger than the others
+		o.GroupBytes = int(o.FileSize / 4)
+	}
 	return o, nil
 }
 

@@ -52,7 +52,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 			ended:   host.NewFuture[struct{}](h.Tasks),
 			unread:  host.NewCounter(h.Tasks),
 		},
-		o: o, wal: w, machine: m,
+		o: o, wal: w, machine: m, mostFlying: int(min(mostFlying, w.Pressure().Limit/flyingShare)),
 		partitions: map[partition.ID]*held{},
 		settings:   map[partition.ID]Settings{},
 	}
