@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"millrace/net/wire"
 	"millrace/node"
-	"millrace/node/host"
 	"millrace/sim"
 	"millrace/sim/client"
 )
@@ -40,12 +38,7 @@ const (
 
 // offsetsWorld is a run.
 type offsetsWorld struct {
-	world   *sim.World
-	brokers []*sim.Node
-	listens []string
-	h       host.Host
-	c       *client.Client
-	d       *sim.Draws
+	*simBrokers
 	// may is what each group may have committed for each partition: what was acknowledged last, and what had no answer since.
 	may      map[string]map[int64]bool
 	next     int64
@@ -55,65 +48,19 @@ type offsetsWorld struct {
 }
 
 func runOffsetsWorld(seed uint64, nodes int) (*offsetsWorld, error) {
-	w := sim.New(seed, sim.Options{Limit: 20 * time.Minute})
-	x := &offsetsWorld{world: w, may: map[string]map[int64]bool{}, d: w.Draws("offsets")}
-	for i := range nodes {
-		name := fmt.Sprint("n", i+1)
-		x.brokers, x.listens = append(x.brokers, w.AddNode(name)), append(x.listens, name+":9092")
+	properties := map[string]string{"offsets.topic.num.partitions": "1", "offsets.topic.segment.bytes": "2000",
+		"log.cleaner.min.cleanable.ratio": "0.2", "group.initial.rebalance.delay.ms": "0"}
+	if nodes > 1 {
+		properties["offsets.topic.replication.factor"] = "3"
 	}
-	for i := range nodes {
-		x.boot(i)
-	}
-	w.AddNode("c").Boot(func(h host.Host) {
-		x.h = h
-		x.c = client.New(h, client.Options{Name: "c", Brokers: x.listens, Timeout: 20 * time.Second, Violated: w.Fail})
-		if err := x.run(); err != nil {
-			w.Fail(err)
-		}
-		x.c.Close()
-		w.Stop()
-	})
-	err := w.Run()
-	w.Close()
-	return x, err
-}
-
-func (x *offsetsWorld) boot(i int) {
-	c := node.Config{Listen: x.listens[i], NodeID: int32(i + 1), Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
-		WALMaxBytes: 2 << 20, CheckpointBytes: 32 << 10, CheckpointInterval: 200 * time.Millisecond, ReserveHigh: 1, ReserveLow: 1,
-		CacheBytes: 64 << 10, CleanInterval: 300 * time.Millisecond, IndexInterval: 512,
-		Properties: map[string]string{"offsets.topic.num.partitions": "1", "offsets.topic.segment.bytes": "2000",
-			"log.cleaner.min.cleanable.ratio": "0.2", "group.initial.rebalance.delay.ms": "0"}}
-	if len(x.brokers) > 1 {
-		c.Secret = []byte("a secret")
-		c.Properties["offsets.topic.replication.factor"] = "3"
-		for k := range x.brokers {
-			c.Peers = append(c.Peers, node.Peer{Node: int32(k + 1), Addr: fmt.Sprint("n", k+1, ":9192")})
-		}
-	}
-	x.brokers[i].Boot(func(h host.Host) {
-		if _, err := node.Start(h, c); err != nil {
-			x.world.Fail(fmt.Errorf("start: %w", err))
-		}
-	})
-}
-
-// eventually tries something until it works, for two minutes.
-func (x *offsetsWorld) eventually(what string, attempt func() error) error {
-	if err := x.c.Retry(x.h.Clock.Now().Add(2*time.Minute), attempt); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	x := &offsetsWorld{may: map[string]map[int64]bool{}, simBrokers: newSimBrokers(seed, "offsets", nodes, node.Config{Lanes: 2,
+		WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10, WALMaxBytes: 2 << 20, CheckpointBytes: 32 << 10, CheckpointInterval: 200 * time.Millisecond,
+		ReserveHigh: 1, ReserveLow: 1, CacheBytes: 64 << 10, CleanInterval: 300 * time.Millisecond, IndexInterval: 512, Properties: properties})}
+	return x, x.drive(20*time.Second, x.run)
 }
 
 func (x *offsetsWorld) run() error {
-	err := x.eventually("create the topic", func() error {
-		if err := x.c.CreateTopic("t", 2); err != nil && !client.IsCode(err, wire.ErrTopicAlreadyExists) {
-			return err
-		}
-		return x.c.Refresh("t")
-	})
-	if err != nil {
+	if err := x.createTopic("t", 2); err != nil {
 		return err
 	}
 	m := client.NewMember(x.c, client.MemberOptions{Group: "members", Protocol: client.Eager, Topics: []string{"t"}, Assignor: "range",
@@ -141,12 +88,7 @@ func (x *offsetsWorld) run() error {
 		if err := x.small(); err != nil {
 			return err
 		}
-		for i := range x.brokers {
-			x.brokers[i].Crash(sim.Power)
-		}
-		for i := range x.brokers {
-			x.boot(i)
-		}
+		x.blackout()
 	}
 	return x.check()
 }

@@ -9,10 +9,8 @@ import (
 
 	"millrace/net/wire"
 	"millrace/node"
-	"millrace/node/host"
 	"millrace/partition/batch"
 	"millrace/sim"
-	"millrace/sim/client"
 )
 
 // TestProducersThroughFailover has idempotent producers write to a partition of three replicas whose leader is killed or
@@ -37,12 +35,7 @@ const producersRounds = 5
 
 // producersWorld is a run.
 type producersWorld struct {
-	world   *sim.World
-	brokers []*sim.Node
-	listens []string
-	h       host.Host
-	c       *client.Client
-	d       *sim.Draws
+	*simBrokers
 	// want is what DescribeProducers has to tell, by id; last are the batches that a producer may send again.
 	want    []wire.DescribeProducersResponseProducerState
 	last    [][]sentBatch
@@ -57,54 +50,19 @@ type sentBatch struct {
 }
 
 func runProducersWorld(seed uint64) (*producersWorld, error) {
-	w := sim.New(seed, sim.Options{Limit: 20 * time.Minute})
-	x := &producersWorld{world: w, d: w.Draws("producers"), last: make([][]sentBatch, 3)}
+	x := &producersWorld{last: make([][]sentBatch, 3), simBrokers: newSimBrokers(seed, "producers", 3, node.Config{Lanes: 1, WALFileBytes: 64 << 10,
+		WALFirstBytes: 64 << 10, WALMaxBytes: 256 << 10, CheckpointBytes: 16 << 10, CheckpointInterval: 200 * time.Millisecond,
+		ReserveHigh: 1, ReserveLow: 1, CacheBytes: 64 << 10})}
 	for i := range 3 {
-		name := fmt.Sprint("n", i+1)
-		x.brokers, x.listens = append(x.brokers, w.AddNode(name)), append(x.listens, name+":9092")
 		x.want = append(x.want, wire.DescribeProducersResponseProducerState{ProducerId: int64(1000 + i), LastSequence: -1,
 			CoordinatorEpoch: -1, CurrentTxnStartOffset: -1})
 	}
-	for i := range x.brokers {
-		x.boot(i)
-	}
-	w.AddNode("c").Boot(func(h host.Host) {
-		x.h = h
-		x.c = client.New(h, client.Options{Name: "c", Brokers: x.listens, Timeout: 10 * time.Second, Violated: w.Fail})
-		x.c.SetReplicas(3)
-		if err := x.run(); err != nil {
-			w.Fail(err)
-		}
-		x.c.Close()
-		w.Stop()
-	})
-	err := w.Run()
-	w.Close()
-	return x, err
-}
-
-func (x *producersWorld) boot(i int) {
-	c := node.Config{Listen: x.listens[i], NodeID: int32(i + 1), Lanes: 1, WALFileBytes: 64 << 10, WALFirstBytes: 64 << 10,
-		WALMaxBytes: 256 << 10, CheckpointBytes: 16 << 10, CheckpointInterval: 200 * time.Millisecond, ReserveHigh: 1, ReserveLow: 1,
-		CacheBytes: 64 << 10, Secret: []byte("a secret")}
-	for k := range x.brokers {
-		c.Peers = append(c.Peers, node.Peer{Node: int32(k + 1), Addr: fmt.Sprint("n", k+1, ":9192")})
-	}
-	x.brokers[i].Boot(func(h host.Host) {
-		if _, err := node.Start(h, c); err != nil {
-			x.world.Fail(fmt.Errorf("start: %w", err))
-		}
-	})
+	return x, x.drive(10*time.Second, x.run)
 }
 
 func (x *producersWorld) run() error {
-	err := x.eventually("create the topic", func() error {
-		if err := x.c.CreateTopic("t", 1); err != nil && !client.IsCode(err, wire.ErrTopicAlreadyExists) {
-			return err
-		}
-		return x.c.Refresh("t")
-	})
-	if err != nil {
+	x.c.SetReplicas(3)
+	if err := x.createTopic("t", 1); err != nil {
 		return err
 	}
 	for range producersRounds {
@@ -118,12 +76,7 @@ func (x *producersWorld) run() error {
 	if err := x.failover(); err != nil {
 		return err
 	}
-	for i := range x.brokers {
-		x.brokers[i].Crash(sim.Power)
-	}
-	for i := range x.brokers {
-		x.boot(i)
-	}
+	x.blackout()
 	return x.alike("after all have lost their power")
 }
 
@@ -297,14 +250,6 @@ func (x *producersWorld) alike(when string) error {
 				return fmt.Errorf("%s: %w", when, err)
 			}
 		}
-	}
-	return nil
-}
-
-// eventually tries something until it works, for two minutes.
-func (x *producersWorld) eventually(what string, attempt func() error) error {
-	if err := x.c.Retry(x.h.Clock.Now().Add(2*time.Minute), attempt); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
