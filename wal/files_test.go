@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +76,12 @@ func (w *world) append(log *wal.Log, a wal.Append) {
 func (w *world) die(log *wal.Log) {
 	w.t.Helper()
 	dir := w.t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(w.dir)); err != nil {
+	err := os.CopyFS(dir, os.DirFS(w.dir))
+	for errors.Is(err, fs.ErrNotExist) { // a file was renamed just now
+		dir = w.t.TempDir()
+		err = os.CopyFS(dir, os.DirFS(w.dir))
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.use(dir)
