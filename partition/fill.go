@@ -72,7 +72,8 @@ func (f *Fill) Agrees(s SegmentInfo) bool {
 
 // Write adds the whole batches in b, which come from a file of another replica: each is checked (CRC, offsets without a
 // gap, leader epoch) before the first byte is written. Batches behind the hole are left out; more says that the hole goes
-// on behind b. After an error the fill is as it was before.
+// on behind b. After ErrCorrupt the fill is as it was before. A write that fails may leave anything in the file: it is deleted,
+// and the fill has nothing.
 func (f *Fill) Write(b []byte) (more bool, err error) {
 	n, next, err := f.check(b)
 	if err != nil {
@@ -83,6 +84,8 @@ func (f *Fill) Write(b []byte) (more bool, err error) {
 		return !f.Full(), err
 	}
 	if err := f.put(b[:n]); err != nil {
+		f.abandon()
+		f.next = -1
 		return false, fmt.Errorf("fill %v: %w", f.log.id, err)
 	}
 	f.next, f.info.End = next, next
