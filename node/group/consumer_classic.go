@@ -249,8 +249,12 @@ func (h *heartbeat) downgradeReplacing(m *consumerMember) (outcome, *refusal) {
 	w.records = append(w.records, record)
 	reply := &JoinResponse{MemberID: m.id, Generation: classic.generation, ProtocolType: typeConsumer,
 		ProtocolName: classic.protocolName} // which is told to join again when it asks what it has
+	members := sortedKeys(h.g.members)
+	if was := c.consumers[h.g.id]; was != nil { // with the member that is replaced
+		members = append(members, sortedKeys(was.members)...)
+	}
 	return w.encoded(outcome{reply: reply, accepted: func() {
-		c.becomeClassic(h.g, classic)
+		c.becomeClassic(classic, members)
 		c.prepareRebalance(classic, "the last member of the consumer protocol speaks the classic one now: the group is a classic one")
 	}})
 }

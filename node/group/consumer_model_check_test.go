@@ -122,3 +122,13 @@ func (m *consumerModel) quiet() {
 		m.t.Fatalf("assigned are %v, subscribed to are %v\n%s", sortedPartitions(got), sortedPartitions(want), printConsumer(g))
 	}
 }
+
+// checkTimers checks that nothing of what waited for members of a consumer group is left of it in a classic one: it
+// would strike them when the group is a consumer group again.
+func checkTimers(t *rapid.T, c *Coordinator, group string) {
+	for key := range c.timers.byKey {
+		if key.group == group && key.kind >= timerConsumer {
+			t.Fatalf("the classic group has a timer of kind %d of member %s", key.kind, key.member)
+		}
+	}
+}

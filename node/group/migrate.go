@@ -227,8 +227,9 @@ func (c *Coordinator) downgrade(g *consumerGroup, leaving []*consumerMember, rep
 		return outcome{}, refuse(wire.ErrUnknownServerError, "A record cannot be encoded.")
 	}
 	w.records = append(w.records, record)
+	members := sortedKeys(g.members) // when the records are accepted it has none
 	return w.encoded(outcome{reply: reply, accepted: func() {
-		c.becomeClassic(g, classic)
+		c.becomeClassic(classic, members)
 		c.prepareRebalance(classic, "the last member of the consumer protocol has gone: the group is a classic one")
 	}})
 }
@@ -262,10 +263,12 @@ func (c *Coordinator) toClassic(g *consumerGroup) *classic {
 	return out
 }
 
-// becomeClassic puts a classic group in the place of a consumer group.
-func (c *Coordinator) becomeClassic(old *consumerGroup, g *classic) {
-	for _, id := range sortedKeys(old.members) {
-		c.cancelConsumer(old.id, id)
+// becomeClassic puts a classic group in the place of a consumer group that had these members.
+func (c *Coordinator) becomeClassic(g *classic, members []string) {
+	for _, id := range members {
+		if !mutant.On("group-downgraded-with-timers") {
+			c.cancelConsumer(g.id, id)
+		}
 	}
 	c.groups[g.id] = g
 	for _, m := range g.members {

@@ -361,6 +361,7 @@ func (m *migrationModel) check(t *rapid.T) {
 			t.Fatalf("the leader has groups of both kinds")
 		}
 		checkGroup(t, m.w, g)
+		checkTimers(t, c, "g")
 	}
 }
 

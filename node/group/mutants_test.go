@@ -22,6 +22,7 @@ func TestMutantsAreFound(t *testing.T) {
 		"group-assigned-before-released": func() string { return finds(runConsumerModel) },
 		"group-migrated-without-claims":  migration,
 		"group-migrated-with-old-target": migration,
+		"group-downgraded-with-timers":   func() string { return finds(runMigrationModel) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			mutant.Enable(name)
