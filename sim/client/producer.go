@@ -168,6 +168,21 @@ func (p *Producer) Pump() bool {
 	return true
 }
 
+// Take takes the answers that have come by now. It sends nothing and does not wait.
+func (p *Producer) Take() {
+	for i := 0; i < len(p.flying); {
+		r := p.flying[i]
+		answer, ok := r.call.done.Try()
+		if !ok {
+			i++
+			continue
+		}
+		p.flying = slices.Delete(p.flying, i, i+1)
+		p.c.violated(answer.Err)
+		p.settle(r, answer)
+	}
+}
+
 // expire gives up what waits for too long.
 func (p *Producer) expire() {
 	now := p.c.h.Clock.Now()

@@ -41,12 +41,21 @@ func (t *trial) act(i int, a ActorPlan) {
 	}
 }
 
-// rest lets an actor pause, for the time of its plan on average, and through a lull.
-func (t *trial) rest(d *sim.Draws, a ActorPlan) {
+// rest lets an actor pause, for the time of its plan on average, and through a lull; true when there was one.
+func (t *trial) rest(d *sim.Draws, a ActorPlan) bool {
 	if a.Pause > 0 {
 		t.host.Clock.Sleep(time.Duration(d.Below(2 * int64(a.Pause))))
 	}
-	t.lull(a)
+	return t.lull(a)
+}
+
+// restOf is rest for a producer. The network thread of a client reads while the application has nothing to ask for: what was
+// answered in a lull is known before more is sent. Otherwise a batch could follow one that was refused longer ago than brokers
+// remember, and be taken for the first.
+func (t *trial) restOf(producer *client.Producer, d *sim.Draws, a ActorPlan) {
+	if t.rest(d, a) {
+		producer.Take()
+	}
 }
 
 // delivery is how long a batch of the load is tried for.
@@ -121,7 +130,7 @@ func (t *trial) produce(name string, d *sim.Draws, a ActorPlan) {
 			producer.Send(b)
 		}
 		producer.Pump()
-		t.rest(d, a)
+		t.restOf(producer, d, a)
 	}
 	for producer.Pump() {
 	}

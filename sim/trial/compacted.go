@@ -109,7 +109,7 @@ func (t *trial) keep(topic *compactedTopic, name string, d *sim.Draws, a ActorPl
 			producer.Send(topic.makeBatch(number, &count, d, a))
 		}
 		producer.Pump()
-		t.rest(d, a)
+		t.restOf(producer, d, a)
 	}
 	for producer.Pump() {
 	}

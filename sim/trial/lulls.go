@@ -39,10 +39,10 @@ func (p *Plan) drawLulls(d *sim.Draws) {
 	}
 }
 
-// lull keeps an actor from asking for anything while there is one.
-func (t *trial) lull(a ActorPlan) {
+// lull keeps an actor from asking for anything while there is one; false when there is none.
+func (t *trial) lull(a ActorPlan) bool {
 	if len(t.plan.Lulls) == 0 || t.stop {
-		return
+		return false
 	}
 	now := t.host.Clock.Now()
 	if t.lulls < len(t.plan.Lulls) && now >= t.busy && t.oracle.acked >= t.plan.Lulls[t.lulls].After {
@@ -55,7 +55,9 @@ func (t *trial) lull(a ActorPlan) {
 	if a.Kind == kindMember {
 		rest = min(rest, a.Member.Session/10) // it goes on telling that it lives
 	}
-	if rest > 0 {
-		t.host.Clock.Sleep(rest)
+	if rest <= 0 {
+		return false
 	}
+	t.host.Clock.Sleep(rest)
+	return true
 }
