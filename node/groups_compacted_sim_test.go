@@ -39,6 +39,7 @@ const (
 // offsetsWorld is a run.
 type offsetsWorld struct {
 	*simBrokers
+	d *sim.Draws
 	// may is what each group may have committed for each partition: what was acknowledged last, and what had no answer since.
 	may      map[string]map[int64]bool
 	next     int64
@@ -53,9 +54,10 @@ func runOffsetsWorld(seed uint64, nodes int) (*offsetsWorld, error) {
 	if nodes > 1 {
 		properties["offsets.topic.replication.factor"] = "3"
 	}
-	x := &offsetsWorld{may: map[string]map[int64]bool{}, simBrokers: newSimBrokers(seed, "offsets", nodes, node.Config{Lanes: 2,
+	x := &offsetsWorld{may: map[string]map[int64]bool{}, simBrokers: newSimBrokers(seed, 20*time.Minute, nodes, node.Config{Lanes: 2,
 		WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10, WALMaxBytes: 2 << 20, CheckpointBytes: 32 << 10, CheckpointInterval: 200 * time.Millisecond,
 		ReserveHigh: 1, ReserveLow: 1, CacheBytes: 64 << 10, CleanInterval: 300 * time.Millisecond, IndexInterval: 512, Properties: properties})}
+	x.d = x.world.Draws("offsets")
 	return x, x.drive(20*time.Second, x.run)
 }
 

@@ -59,13 +59,10 @@ const (
 	simEnd        = 90 * time.Second
 )
 
-// groupWorld is a run. All its tasks are in one thread.
+// groupWorld is a run. The host is that of the members' node; there is a client for each of them.
 type groupWorld struct {
-	world   *sim.World
-	brokers []*sim.Node
-	listens []string
+	*simBrokers
 	topic   wire.UUID
-	h       host.Host // of the members' node
 	owners  map[string]string
 	acked   [simPartitions]int64
 	newest  [simPartitions]int32 // the newest generation that committed
@@ -81,15 +78,14 @@ func runGroupWorld(seed uint64, nodes int) (*groupWorld, error) {
 
 // runGroups runs a world with members that do this.
 func runGroups(seed uint64, nodes int, run func(*simMember)) (*groupWorld, error) {
-	w := sim.New(seed, sim.Options{Limit: 10 * time.Minute})
-	g := &groupWorld{world: w, owners: map[string]string{}}
-	for i := range nodes {
-		name := fmt.Sprint("n", i+1)
-		g.brokers, g.listens = append(g.brokers, w.AddNode(name)), append(g.listens, name+":9092")
-	}
-	for i := range nodes {
-		g.boot(i)
-	}
+	g := &groupWorld{owners: map[string]string{}, simBrokers: newSimBrokers(seed, 10*time.Minute, nodes, node.Config{
+		Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
+		WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
+		Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200",
+			"group.consumer.min.session.timeout.ms": "1000", "group.consumer.session.timeout.ms": "6000",
+			"group.consumer.min.heartbeat.interval.ms": "100", "group.consumer.heartbeat.interval.ms": "300",
+			"group.consumer.assignment.interval.ms": "200"}})}
+	w := g.world
 	members := w.AddNode("c")
 	members.Boot(func(h host.Host) {
 		g.h = h
@@ -118,26 +114,6 @@ func runGroups(seed uint64, nodes int, run func(*simMember)) (*groupWorld, error
 	g.hash = w.Hash()
 	w.Close()
 	return g, err
-}
-
-func (g *groupWorld) boot(i int) {
-	c := node.Config{Listen: g.listens[i], NodeID: int32(i + 1), Lanes: 2, WALFileBytes: 256 << 10, WALFirstBytes: 64 << 10,
-		WALMaxBytes: 2 << 20, CheckpointBytes: 128 << 10, ReserveHigh: 1, ReserveLow: 1, CacheBytes: 256 << 10,
-		Properties: map[string]string{"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "200",
-			"group.consumer.min.session.timeout.ms": "1000", "group.consumer.session.timeout.ms": "6000",
-			"group.consumer.min.heartbeat.interval.ms": "100", "group.consumer.heartbeat.interval.ms": "300",
-			"group.consumer.assignment.interval.ms": "200"}}
-	if len(g.brokers) > 1 {
-		c.Secret = []byte("a secret")
-		for k := range g.brokers {
-			c.Peers = append(c.Peers, node.Peer{Node: int32(k + 1), Addr: fmt.Sprint("n", k+1, ":9192")})
-		}
-	}
-	g.brokers[i].Boot(func(h host.Host) {
-		if _, err := node.Start(h, c); err != nil {
-			g.world.Fail(fmt.Errorf("start: %w", err))
-		}
-	})
 }
 
 func (g *groupWorld) create() error {

@@ -36,6 +36,7 @@ const producersRounds = 5
 // producersWorld is a run.
 type producersWorld struct {
 	*simBrokers
+	d *sim.Draws
 	// want is what DescribeProducers has to tell, by id; last are the batches that a producer may send again.
 	want    []wire.DescribeProducersResponseProducerState
 	last    [][]sentBatch
@@ -50,9 +51,10 @@ type sentBatch struct {
 }
 
 func runProducersWorld(seed uint64) (*producersWorld, error) {
-	x := &producersWorld{last: make([][]sentBatch, 3), simBrokers: newSimBrokers(seed, "producers", 3, node.Config{Lanes: 1, WALFileBytes: 64 << 10,
+	x := &producersWorld{last: make([][]sentBatch, 3), simBrokers: newSimBrokers(seed, 20*time.Minute, 3, node.Config{Lanes: 1, WALFileBytes: 64 << 10,
 		WALFirstBytes: 64 << 10, WALMaxBytes: 256 << 10, CheckpointBytes: 16 << 10, CheckpointInterval: 200 * time.Millisecond,
 		ReserveHigh: 1, ReserveLow: 1, CacheBytes: 64 << 10})}
+	x.d = x.world.Draws("producers")
 	for i := range 3 {
 		x.want = append(x.want, wire.DescribeProducersResponseProducerState{ProducerId: int64(1000 + i), LastSequence: -1,
 			CoordinatorEpoch: -1, CurrentTxnStartOffset: -1})

@@ -11,7 +11,7 @@ import (
 	"millrace/sim/client"
 )
 
-// simBrokers are simulated brokers and a client, for tests of the node that need no plan.
+// simBrokers are simulated brokers and a client, for tests of the node that need no plan. All tasks are in one thread.
 type simBrokers struct {
 	world   *sim.World
 	brokers []*sim.Node
@@ -19,13 +19,12 @@ type simBrokers struct {
 	config  node.Config // of each, but for who and where it is
 	h       host.Host   // the client's
 	c       *client.Client
-	d       *sim.Draws
 }
 
-// newSimBrokers makes a world with so many brokers, which begin as they are configured. The name is that of its draws.
-func newSimBrokers(seed uint64, name string, nodes int, c node.Config) *simBrokers {
-	w := sim.New(seed, sim.Options{Limit: 20 * time.Minute})
-	x := &simBrokers{world: w, d: w.Draws(name), config: c}
+// newSimBrokers makes a world with so many brokers, which begin as they are configured. It may last so long.
+func newSimBrokers(seed uint64, limit time.Duration, nodes int, c node.Config) *simBrokers {
+	w := sim.New(seed, sim.Options{Limit: limit})
+	x := &simBrokers{world: w, config: c}
 	for i := range nodes {
 		name := fmt.Sprint("n", i+1)
 		x.brokers, x.listens = append(x.brokers, w.AddNode(name)), append(x.listens, name+":9092")

@@ -137,7 +137,7 @@ func (s *session) consume(ctx context.Context, o consumeOptions) error {
 	}
 	defer c.client.Close()
 	stop := func() {}
-	if whole := cmp.Or(o.count, c.whole); whole > 0 && !isScreen(s.out) { // else the records themselves are what is seen
+	if whole := cmp.Or(o.count, c.whole); whole > 0 && !isTerminal(s.out) { // else the records themselves are what is seen
 		far := work{what: "record", done: &c.read}
 		far.upTo(whole, 0)
 		stop = s.progress(far)

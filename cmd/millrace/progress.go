@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -32,7 +31,7 @@ func (w *work) upTo(whole int64, seconds float64) {
 
 // progress shows on a terminal, every second, how far work is; the function that it returns ends that.
 func (s *session) progress(w work) (stop func()) {
-	if s.json || !isScreen(s.err) {
+	if s.json || !isTerminal(s.err) {
 		return func() {}
 	}
 	ended, gone := make(chan struct{}), make(chan struct{})
@@ -75,9 +74,9 @@ func progressLine(passed time.Duration, what string, done, lately int64, share f
 	return line
 }
 
-// isScreen says whether somebody may be looking.
-func isScreen(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal says whether a person may be at the other end of an input or an output.
+func isTerminal(end any) bool {
+	f, ok := end.(*os.File)
 	if !ok {
 		return false
 	}
