@@ -320,6 +320,10 @@ func (t *trial) lie(b *broker, f FaultPlan, silent func(string) bool) {
 	b.node.DriveFlushes()
 }
 
+// mostWall is how far a wall clock is off at most. Topics take timestamps that are off by an hour, and records have theirs from a
+// client up to a second away, whose clock drifts.
+const mostWall = 58 * time.Minute
+
 // setWall lets a wall clock jump.
 func (t *trial) setWall(n *sim.Node, to time.Duration) {
 	if to > n.WallOffset {
@@ -327,6 +331,7 @@ func (t *trial) setWall(n *sim.Node, to time.Duration) {
 	} else {
 		t.world.Struck("wall clock back")
 	}
+	t.world.Note("oracle: the wall clock of %s is off by %v", n.Name(), to)
 	n.WallOffset = to
 }
 

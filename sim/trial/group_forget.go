@@ -69,10 +69,8 @@ func (t *trial) beForgetter(i int, name string, d *sim.Draws, a ActorPlan) {
 			called := t.host.Clock.Now()
 			x.forgot("deletion of an offset", []client.TopicPartition{p}, called, c.DeleteOffset(groupForgotten, p))
 		default:
-			var all []client.TopicPartition
-			for i := range min(s.partitions, 2) {
-				all = append(all, client.TopicPartition{Topic: s.plan.Name, Partition: i})
-			}
+			// Also a partition that is made while the group is deleted.
+			all := []client.TopicPartition{{Topic: s.plan.Name}, {Topic: s.plan.Name, Partition: 1}}
 			called := t.host.Clock.Now()
 			x.forgot("deletion of the group", all, called, c.DeleteGroup(groupForgotten))
 		}

@@ -206,7 +206,7 @@ func drawFaults(d *sim.Draws, p *Plan) []FaultPlan {
 	add(0.1, 2, func() FaultPlan { return FaultPlan{Kind: faultFullDisk, From: node()} })
 	add(0.07, 1, func() FaultPlan { return FaultPlan{Kind: faultNoSpace, From: node(), Times: d.Skewed(1<<10, 256<<10)} })
 	add(0.2, 3, func() FaultPlan {
-		return FaultPlan{Kind: faultWall, From: node(), Delay: time.Duration(d.Between(-3_600_000, 3_600_000)) * time.Millisecond}
+		return FaultPlan{Kind: faultWall, From: node(), Delay: time.Duration(d.Between(-mostWall.Milliseconds(), mostWall.Milliseconds())) * time.Millisecond}
 	})
 	add(0.2, 4, func() FaultPlan { return FaultPlan{Kind: faultRestart, From: node()} })
 	add(0.4, 2, func() FaultPlan {

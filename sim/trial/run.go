@@ -357,7 +357,7 @@ func (t *trial) disturb() {
 		}
 	}
 	add(p.Clogs, func() { t.world.Clog(t.clients, n, time.Duration(d.Skewed(1_000_000, 400_000_000))) })
-	add(p.WallJumps, func() { t.setWall(n, time.Duration(d.Between(-int64(time.Hour), int64(time.Hour)))) })
+	add(p.WallJumps, func() { t.setWall(n, time.Duration(d.Between(-int64(mostWall), int64(mostWall)))) })
 	add(p.FullDisks, func() {
 		// The reserve is left: what is admitted must fit into it.
 		t.world.Struck("disk nearly full")
