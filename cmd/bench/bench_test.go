@@ -25,7 +25,7 @@ func TestTable(t *testing.T) {
 		return &side{
 			name: name,
 			results: map[string][]result{
-				"p1k": {{Kind: "produce", MBPerSecond: mb, CPUSecPerGB: cpu}},
+				"p1k": {{Kind: "produce", MBPerSecond: mb, CPUSecPerGB: cpu, SteadyP99: p99 / 3}},
 				"lat": {{Kind: "latency", AckP99: p99}},
 			},
 			moments: moments{startToAck: start, idleMB: 20, restartToAck: start},
@@ -44,6 +44,10 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{
 		"| produce 1 KiB, 1 partition | MB/s | 100.00 | 120.00 | 1.20 |",
 		"| start, empty | ms to the first acknowledged record | 5000.00 | 50.00 | 0.01 |",
+		"| produce 1 KiB, 1 partition | ack p99 ms, steady | 2.33 | 3.00 | 1.29 |",
+		"p1k: worse than kafka in p99 at a steady rate\n",
+		"lat: worse than kafka in p99\n",
+		"in throughput, p99 and CPU: 0 of 2",
 		"NOT met: ack p99 at 2,000 records a second 9.00 ms, at most kafka's 7.00",
 	} {
 		if !strings.Contains(out.String(), want) {

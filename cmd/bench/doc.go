@@ -1,6 +1,7 @@
 // Command bench loads brokers and says what it cost them.
 //
-//	bench produce|consume|latency|topics   one load on a running broker; one line of JSON
+//	bench produce|steady|consume|latency|topics
+//	                                       one load on a running broker; one line of JSON
 //	bench floor                            what this machine's kernel and disk cost at least
 //	bench failover                         the longest gap between acknowledgements when the leader of three nodes is struck
 //	bench idle                             what 10,000 connections that do nothing cost
@@ -19,7 +20,16 @@
 // What the loads are (loads.go): produce keeps a client's buffers full and counts until all is acknowledged; consume
 // reads what a produce wrote; latency sends at a steady rate and takes the time from the call that hands a record over
 // to its acknowledgement, and also from the moment when the rate wanted it handed over, so that a stall is not hidden by
-// the records that it kept from being sent; topics creates topics one after the other.
+// the records that it kept from being sent; steady (steady.go) does so with what produce sends, and reads nothing back;
+// topics creates topics one after the other.
+//
+// A produce at full speed has a latency, too: from the call that hands a record over, which waits while the client's
+// buffers are full, to the acknowledgement. It is little more than the size of those buffers divided by the throughput.
+// Beside it stands the time of a produce request, from its first byte on the wire to the last of its answer, several
+// being under way at once. For what the broker adds, pair gives each produce load a second run at a steady rate, the same
+// for both sides and well below what they can take, where a record's time begins when it was due. In all of these one
+// record in 32 has its time taken. A consumer that reads what has long been written has only the times of its fetches;
+// from the append to the delivery is what the latency load measures.
 //
 // Around each latency load pair writes single blocks to the disk itself (disk.go), since an acknowledgement that waits for
 // the disk cannot be faster: what the disk alone took in the same window stands in the table beside it.

@@ -35,9 +35,13 @@ func (t *timings) ms(percentile float64) float64 {
 	return float64(t.h.ValueAtPercentile(percentile)) / 1000
 }
 
-// paced is one run of the latency load.
+// retrySoon keeps the client's own pauses out of what is measured.
+var retrySoon = kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })
+
+// paced is one run at a steady rate; without a consumer what is sent is not read.
 type paced struct {
 	l                          load
+	every                      int64 // one of so many records carries its time, and has it taken
 	producer, consumer         *kgo.Client
 	ack, intendedAck, endToEnd *timings
 	began                      time.Time
@@ -49,18 +53,17 @@ type paced struct {
 
 // latency sends records at a steady rate to one client and reads them with another.
 func (l load) latency(ctx context.Context) (result, error) {
-	p := &paced{l: l, ack: newTimings(), intendedAck: newTimings(), endToEnd: newTimings()}
-	soon := kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })
+	p := &paced{l: l, every: 1, ack: newTimings(), intendedAck: newTimings(), endToEnd: newTimings()}
 	opts, err := l.producerOptions()
 	if err != nil {
 		return result{}, err
 	}
-	if p.producer, err = kgo.NewClient(append(opts, kgo.ProducerLinger(0), soon)...); err != nil {
+	if p.producer, err = kgo.NewClient(append(opts, kgo.ProducerLinger(0), retrySoon)...); err != nil {
 		return result{}, err
 	}
 	defer p.producer.Close()
 	p.consumer, err = kgo.NewClient(append(l.clientOptions(), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxWait(500*time.Millisecond), soon)...)
+		kgo.FetchMaxWait(500*time.Millisecond), retrySoon)...)
 	if err != nil {
 		return result{}, err
 	}
@@ -111,22 +114,31 @@ func (p *paced) send(ctx context.Context) int64 {
 	return sent
 }
 
-// sendOne hands one record over, with the time in its first bytes.
+// sendOne hands one record over, with the time in its first bytes if it is one whose time is taken.
 func (p *paced) sendOne(ctx context.Context, n int64, filler []byte) {
+	if n%p.every != 0 {
+		p.producer.Produce(ctx, &kgo.Record{Value: filler}, p.count)
+		return
+	}
 	value := append([]byte(nil), filler...)
 	now := time.Now()
 	binary.BigEndian.PutUint64(value, uint64(now.UnixNano()))
 	intended := p.began.Add(time.Duration(float64(n) / p.l.rate * float64(time.Second)))
-	p.producer.Produce(ctx, &kgo.Record{Value: value}, func(_ *kgo.Record, err error) {
-		if err != nil {
-			p.mu.Lock()
-			p.failed++
-			p.mu.Unlock()
-			return
+	p.producer.Produce(ctx, &kgo.Record{Value: value}, func(r *kgo.Record, err error) {
+		p.count(r, err)
+		if err == nil {
+			p.ack.add(time.Since(now))
+			p.intendedAck.add(time.Since(intended))
 		}
-		p.ack.add(time.Since(now))
-		p.intendedAck.add(time.Since(intended))
 	})
+}
+
+func (p *paced) count(_ *kgo.Record, err error) {
+	if err != nil {
+		p.mu.Lock()
+		p.failed++
+		p.mu.Unlock()
+	}
 }
 
 func (p *paced) read(ctx context.Context) {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -15,7 +14,7 @@ import (
 
 // load describes one run on one broker.
 type load struct {
-	kind       string // produce, consume, latency, topics
+	kind       string // produce, steady, consume, latency, topics
 	brokers    []string
 	pids       []int
 	topic      string
@@ -56,7 +55,12 @@ type result struct {
 	AckP99         float64 `json:"ackP99ms,omitempty"`
 	AckP999        float64 `json:"ackP999ms,omitempty"`
 	AckMax         float64 `json:"ackMaxMs,omitempty"`
-	IntendedAckP99 float64 `json:"intendedAckP99ms,omitempty"` // from when the rate wanted the record sent
+	IntendedAckP50 float64 `json:"intendedAckP50ms,omitempty"` // from when the rate wanted the record sent
+	IntendedAckP99 float64 `json:"intendedAckP99ms,omitempty"`
+	RequestP50     float64 `json:"requestP50ms,omitempty"` // of the produce or fetch requests, as the client's connection sees them
+	RequestP99     float64 `json:"requestP99ms,omitempty"`
+	SteadyP50      float64 `json:"steadyP50ms,omitempty"` // the IntendedAck of the same records at a steady rate (pair)
+	SteadyP99      float64 `json:"steadyP99ms,omitempty"`
 	EndToEndP50    float64 `json:"endToEndP50ms,omitempty"`
 	EndToEndP99    float64 `json:"endToEndP99ms,omitempty"`
 	DiskP50        float64 `json:"diskP50ms,omitempty"` // of single durable writes without any load, before and after
@@ -74,6 +78,8 @@ func (l load) run(ctx context.Context) (result, error) {
 	switch l.kind {
 	case "produce":
 		return l.produce(ctx)
+	case "steady":
+		return l.steady(ctx)
 	case "consume":
 		return l.consume(ctx)
 	case "latency":
@@ -162,14 +168,15 @@ func (l load) produce(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	pool := values(512, l.size)
-	var failed atomic.Int64
+	times := newProduceTimes()
+	opts = append(opts, kgo.WithHooks(times.requests))
 	each := l.records / int64(l.clients)
 	r := result{Records: each * int64(l.clients)}
 	err = l.measured(&r, func() (int64, error) {
 		var all sync.WaitGroup
 		errs := make(chan error, l.clients)
 		for range l.clients {
-			all.Go(func() { errs <- produceOne(ctx, opts, each, pool, &failed) })
+			all.Go(func() { errs <- produceOne(ctx, opts, each, pool, times) })
 		}
 		all.Wait()
 		for range l.clients {
@@ -179,11 +186,11 @@ func (l load) produce(ctx context.Context) (result, error) {
 		}
 		return r.Records * int64(l.size), nil
 	})
-	r.Failed = failed.Load()
+	times.fill(&r)
 	return r, err
 }
 
-func produceOne(ctx context.Context, opts []kgo.Opt, records int64, pool [][]byte, failed *atomic.Int64) error {
+func produceOne(ctx context.Context, opts []kgo.Opt, records int64, pool [][]byte, times *produceTimes) error {
 	c, err := kgo.NewClient(opts...)
 	if err != nil {
 		return err
@@ -191,19 +198,30 @@ func produceOne(ctx context.Context, opts []kgo.Opt, records int64, pool [][]byt
 	defer c.Close()
 	done := func(_ *kgo.Record, err error) {
 		if err != nil {
-			failed.Add(1)
+			times.failed.Add(1)
 		}
 	}
 	for i := range records {
-		c.Produce(ctx, &kgo.Record{Value: pool[i%int64(len(pool))]}, done)
+		promise := done
+		if i%sampleEvery == 0 {
+			at := time.Now()
+			promise = func(r *kgo.Record, err error) {
+				done(r, err)
+				times.ack.add(time.Since(at))
+			}
+		}
+		c.Produce(ctx, &kgo.Record{Value: pool[i%int64(len(pool))]}, promise)
 	}
 	return c.Flush(ctx)
 }
 
-// consume reads records from the start of the topic.
+// consume reads records from the start of the topic. A fetch's time is from its first byte on the wire to the last of an
+// answer of up to 10 MiB, some sixty of them for 600 MB: the p99 is the longest but none.
 func (l load) consume(ctx context.Context) (result, error) {
+	fetches := newRequestTimes(fetchKey)
 	opts := append(l.clientOptions(), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20), kgo.FetchMaxWait(500*time.Millisecond))
+		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20), kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.WithHooks(fetches))
 	var r result
 	err := l.measured(&r, func() (int64, error) {
 		c, err := kgo.NewClient(opts...)
@@ -214,18 +232,19 @@ func (l load) consume(ctx context.Context) (result, error) {
 		bytes := int64(0)
 		for r.Records < l.records {
 			pctx, cancel := context.WithTimeout(ctx, time.Minute)
-			fetches := c.PollFetches(pctx)
+			polled := c.PollFetches(pctx)
 			cancel()
-			if err := fetches.Err(); err != nil {
+			if err := polled.Err(); err != nil {
 				return 0, fmt.Errorf("after %d records: %w", r.Records, err)
 			}
-			fetches.EachRecord(func(rec *kgo.Record) {
+			polled.EachRecord(func(rec *kgo.Record) {
 				r.Records++
 				bytes += int64(len(rec.Value))
 			})
 		}
 		return bytes, nil
 	})
+	r.RequestP50, r.RequestP99 = fetches.took.ms(50), fetches.took.ms(99)
 	return r, err
 }
 

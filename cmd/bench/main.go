@@ -22,10 +22,10 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("what? produce, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups")
+		return fmt.Errorf("what? produce, steady, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups")
 	}
 	switch name, rest := args[0], args[1:]; name {
-	case "produce", "consume", "latency", "topics":
+	case "produce", "steady", "consume", "latency", "topics":
 		return runLoad(ctx, name, rest)
 	case "floor":
 		return runFloor(ctx, rest)
@@ -48,7 +48,7 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		return sendFrames(rest[0], frames)
 	default:
-		return fmt.Errorf("%s? produce, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups", name)
+		return fmt.Errorf("%s? produce, steady, consume, latency, topics, floor, pair, idle, bombs, failover, crowd or groups", name)
 	}
 }
 
@@ -69,8 +69,8 @@ func runLoad(ctx context.Context, kind string, args []string) error {
 	flags.IntVar(&l.batchBytes, "batch", l.batchBytes, "bytes of a batch at most")
 	flags.DurationVar(&l.linger, "linger", l.linger, "how long a batch may wait to fill")
 	flags.IntVar(&l.clients, "clients", l.clients, "producers side by side")
-	flags.Float64Var(&l.rate, "rate", l.rate, "records per second (latency)")
-	flags.DurationVar(&l.duration, "duration", l.duration, "how long (latency)")
+	flags.Float64Var(&l.rate, "rate", l.rate, "records per second (steady, latency)")
+	flags.DurationVar(&l.duration, "duration", l.duration, "how long (steady, latency)")
 	flags.IntVar(&l.topics, "topics", l.topics, "how many topics to create (topics)")
 	flags.Parse(args) //nolint:errcheck // it exits
 	l.brokers = strings.Split(*brokers, ",")

@@ -20,19 +20,20 @@ import (
 // pairLoad is one row of loads, by the name that --loads uses.
 type pairLoad struct {
 	name, title string
+	steady      float64 // records a second of the run at a steady rate after the one at full speed: a seventh to a fifth of it
 	load        func(*load)
 }
 
 var pairLoads = []pairLoad{
-	{"p1k", "produce 1 KiB, 1 partition", func(l *load) { l.records = 600_000 }},
-	{"p1k12", "produce 1 KiB, 12 partitions", func(l *load) { l.records, l.partitions = 600_000, 12 }},
-	{"p100", "produce 100 B, 6 partitions", func(l *load) { l.records, l.size, l.partitions = 3_000_000, 100, 6 }},
-	{"plz4", "produce 1 KiB, lz4, 6 partitions", func(l *load) { l.records, l.codec, l.partitions = 600_000, "lz4", 6 }},
-	{"psmall", "produce 1 KiB, 16 KiB batches, no linger, 64 partitions", func(l *load) {
+	{"p1k", "produce 1 KiB, 1 partition", 100_000, func(l *load) { l.records = 600_000 }},
+	{"p1k12", "produce 1 KiB, 12 partitions", 100_000, func(l *load) { l.records, l.partitions = 600_000, 12 }},
+	{"p100", "produce 100 B, 6 partitions", 500_000, func(l *load) { l.records, l.size, l.partitions = 3_000_000, 100, 6 }},
+	{"plz4", "produce 1 KiB, lz4, 6 partitions", 60_000, func(l *load) { l.records, l.codec, l.partitions = 600_000, "lz4", 6 }},
+	{"psmall", "produce 1 KiB, 16 KiB batches, no linger, 64 partitions", 50_000, func(l *load) {
 		l.records, l.batchBytes, l.linger, l.partitions = 300_000, 16<<10, 0, 64
 	}},
-	{"c1k", "consume what p1k wrote", func(l *load) { l.kind, l.records = "consume", 600_000 }},
-	{"lat", "2,000 records of 1 KiB a second", func(l *load) { l.kind, l.duration = "latency", 15*time.Second }},
+	{"c1k", "consume what p1k wrote", 0, func(l *load) { l.kind, l.records = "consume", 600_000 }},
+	{"lat", "2,000 records of 1 KiB a second", 0, func(l *load) { l.kind, l.duration = "latency", 15*time.Second }},
 }
 
 // side is one of the two brokers, or clusters, with what was measured of it.
@@ -52,9 +53,10 @@ type pair struct {
 	rounds int
 	scale  float64
 	stored float64
-	nodes  int // of each side
+	steady time.Duration // of each run at a steady rate; 0: there are none
+	nodes  int           // of each side
 	dir    string
-	floor  map[string][]cost
+	floor  map[string][]cost // nil: it is not measured
 }
 
 func runPair(ctx context.Context, args []string) error {
@@ -66,10 +68,16 @@ func runPair(ctx context.Context, args []string) error {
 	names := flags.String("loads", "", "of p1k, p1k12, p100, plz4, psmall, c1k, lat only these (with --cluster: p1k, p1k12, lat unless said)")
 	scale := flags.Float64("scale", 1, "multiply the records and seconds of each load by this, for a quick look")
 	stored := flags.Float64("stored", 5, "GB that are stored when the restart of one broker is measured (0: do not measure it)")
+	steady := flags.Duration("steady", 3*time.Second, "how long each produce load goes on at a steady rate, for its latency (0: not at all)")
+	floor := flags.Bool("floor", true, "measure what the kernel and the disk cost at least, once a round")
 	parent := flags.String("dir", "", "where the brokers keep their data meanwhile (default the temporary directory)")
 	flags.Parse(args) //nolint:errcheck // it exits
 
-	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, nodes: 1, floor: map[string][]cost{}}
+	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, nodes: 1}
+	p.steady = time.Duration(float64(*steady) * p.scale)
+	if *floor {
+		p.floor = map[string][]cost{}
+	}
 	if *cluster {
 		p.nodes = 3
 		if *names == "" {
@@ -214,12 +222,15 @@ func (p *pair) round(ctx context.Context, round int) error {
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", s.name, l.title, err)
 			}
-			progress("round %d, %s, %s: %.0f MB/s, %.2f CPU-s/GB, ack p99 %.2f ms, disk p99 %.2f ms", round, s.name, l.name, r.MBPerSecond,
-				r.CPUSecPerGB, r.AckP99, r.DiskP99)
+			progress("round %d, %s, %s: %.0f MB/s, %.2f CPU-s/GB, ack p99 %.2f ms, steady %.2f ms, request %.2f ms, disk %.2f ms", round, s.name, l.name,
+				r.MBPerSecond, r.CPUSecPerGB, r.AckP99, r.SteadyP99, r.RequestP99, r.DiskP99)
 			if round > 0 {
 				s.results[l.name] = append(s.results[l.name], r)
 			}
 		}
+	}
+	if p.floor == nil {
+		return nil
 	}
 	costs, err := measureFloor(ctx, p.dir, max(16, int(2048*p.scale)))
 	if err != nil {
@@ -250,16 +261,19 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 		}
 		l.topic = s.wrote
 	}
-	unix.Sync()
-	if l.kind == "latency" {
+	syncDisks()
+	var r result
+	var err error
+	switch l.kind {
+	case "latency":
 		time.Sleep(time.Duration(float64(calm) * p.scale))
-		unix.Sync()
+		syncDisks()
+		r, err = besideDisk(ctx, l, p.dir)
+	case "produce":
+		r, err = l.withSteady(ctx, p.steadyRate(pl), p.steady)
+	default:
+		r, err = l.run(ctx)
 	}
-	run := l.run
-	if l.kind == "latency" {
-		run = func(ctx context.Context) (result, error) { return besideDisk(ctx, l, p.dir) }
-	}
-	r, err := run(ctx)
 	if err == nil && r.Failed > 0 {
 		err = fmt.Errorf("%d records were not acknowledged", r.Failed)
 	}
@@ -273,6 +287,17 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 	}
 	return r, l.deleteTopic(ctx, l.topic)
 }
+
+// steadyRate is what both sides take easily: three nodes on the same cores take a fifth.
+func (p *pair) steadyRate(pl pairLoad) float64 {
+	if p.nodes > 1 {
+		return pl.steady / 5
+	}
+	return pl.steady
+}
+
+// syncDisks returns when nothing that was written before waits for a disk.
+func syncDisks() { unix.Sync() }
 
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,11 +19,19 @@ var figures = map[string][]figure{
 	"produce": {
 		{"MB/s", func(r result) float64 { return r.MBPerSecond }},
 		{"broker CPU-s/GB", func(r result) float64 { return r.CPUSecPerGB }},
+		{"ack p50 ms, buffers full", func(r result) float64 { return r.AckP50 }},
+		{"ack p99 ms, buffers full", func(r result) float64 { return r.AckP99 }},
+		{"produce request p50 ms", func(r result) float64 { return r.RequestP50 }},
+		{"produce request p99 ms", func(r result) float64 { return r.RequestP99 }},
+		{"ack p50 ms, steady", func(r result) float64 { return r.SteadyP50 }},
+		{"ack p99 ms, steady", func(r result) float64 { return r.SteadyP99 }},
 		{"resident MB", func(r result) float64 { return r.RSSMB }},
 	},
 	"consume": {
 		{"MB/s", func(r result) float64 { return r.MBPerSecond }},
 		{"broker CPU-s/GB", func(r result) float64 { return r.CPUSecPerGB }},
+		{"fetch p50 ms", func(r result) float64 { return r.RequestP50 }},
+		{"fetch p99 ms", func(r result) float64 { return r.RequestP99 }},
 	},
 	"latency": {
 		{"ack p50 ms", func(r result) float64 { return r.AckP50 }},
@@ -72,19 +81,25 @@ func (p *pair) print(w io.Writer) {
 			continue
 		}
 		for _, f := range figures[ra[0].Kind] {
-			row(w, l.title, f.name, medianOf(ra, f.of), medianOf(rb, f.of))
+			// What was not measured on either side has no row.
+			if x, y := medianOf(ra, f.of), medianOf(rb, f.of); x > 0 || y > 0 {
+				row(w, l.title, f.name, x, y)
+			}
 		}
 	}
 	if p.nodes == 1 {
 		p.printMoments(w)
 	}
-	fmt.Fprintf(w, "\n| floor of this machine | CPU-s/GB | MB/s |\n|---|---:|---:|\n")
-	for _, s := range steps {
-		cpu, speed := p.floorMedian(s.name)
-		fmt.Fprintf(w, "| %s | %.2f | %.0f |\n", s.name, cpu, speed)
+	if p.floor != nil {
+		fmt.Fprintf(w, "\n| floor of this machine | CPU-s/GB | MB/s |\n|---|---:|---:|\n")
+		for _, s := range steps {
+			cpu, speed := p.floorMedian(s.name)
+			fmt.Fprintf(w, "| %s | %.2f | %.0f |\n", s.name, cpu, speed)
+		}
 	}
 	fmt.Fprintln(w)
 	p.wanted(w)
+	p.wantedOfLoads(w)
 }
 
 func (p *pair) printMoments(w io.Writer) {
@@ -113,6 +128,50 @@ func (p *pair) floorMedian(name string) (cpu, speed float64) {
 	return median(cpus), median(speeds)
 }
 
+// aims of each kind of load: in which figures the second broker is to be as good as the first, the lower the better.
+var aims = map[string][]figure{
+	"produce": {
+		{"throughput", func(r result) float64 { return -r.MBPerSecond }},
+		{"p99 at full speed", func(r result) float64 { return r.AckP99 }},
+		{"p99 at a steady rate", func(r result) float64 { return r.SteadyP99 }},
+		{"CPU", func(r result) float64 { return r.CPUSecPerGB }},
+	},
+	"consume": {
+		{"throughput", func(r result) float64 { return -r.MBPerSecond }},
+		{"p99", func(r result) float64 { return r.RequestP99 }},
+		{"CPU", func(r result) float64 { return r.CPUSecPerGB }},
+	},
+	"latency": { // both send at the same rate
+		{"p99", func(r result) float64 { return r.AckP99 }},
+		{"CPU", func(r result) float64 { return r.CPUSec }},
+	},
+}
+
+// wantedOfLoads says how many loads meet all their aims, and which aims the others miss.
+func (p *pair) wantedOfLoads(w io.Writer) {
+	a, b := p.sides[0], p.sides[1]
+	met, all := 0, 0
+	for _, l := range p.loads {
+		ra, rb := a.results[l.name], b.results[l.name]
+		if len(ra) == 0 || len(rb) == 0 {
+			continue
+		}
+		var missed []string
+		for _, f := range aims[ra[0].Kind] {
+			if medianOf(rb, f.of) > medianOf(ra, f.of) {
+				missed = append(missed, f.name)
+			}
+		}
+		all++
+		if len(missed) == 0 {
+			met++
+		} else {
+			fmt.Fprintf(w, "%s: worse than %s in %s\n", l.name, a.name, strings.Join(missed, ", "))
+		}
+	}
+	fmt.Fprintf(w, "loads at least as good as with %s in throughput, p99 and CPU: %d of %d (aim: five of seven)\n", a.name, met, all)
+}
+
 // wanted says of each aim whether the second broker met it.
 func (p *pair) wanted(w io.Writer) {
 	a, b := p.sides[0], p.sides[1]
@@ -136,9 +195,10 @@ func (p *pair) wanted(w io.Writer) {
 	}
 	if x, y := get(a, "p1k", cpu), get(b, "p1k", cpu); x > 0 {
 		aim(y < x, "broker CPU %.2f s/GB, below %s's %.2f (ratio %.2f, aim 0.7)", y, a.name, x, y/x)
-		floor, _ := p.floorMedian(floorOf)
-		direct, _ := p.floorMedian(directOf)
-		aim(y <= 1.4*floor, "broker CPU %.2f s/GB, at most 1.4 times the floor of %.2f (with direct segments %.2f)", y, floor, direct)
+		if floor, _ := p.floorMedian(floorOf); floor > 0 {
+			direct, _ := p.floorMedian(directOf)
+			aim(y <= 1.4*floor, "broker CPU %.2f s/GB, at most 1.4 times the floor of %.2f (with direct segments %.2f)", y, floor, direct)
+		}
 	}
 	if x, y := get(a, "lat", p99), get(b, "lat", p99); x > 0 {
 		aim(y <= x, "ack p99 at 2,000 records a second %.2f ms, at most %s's %.2f", y, a.name, x)
