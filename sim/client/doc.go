@@ -3,7 +3,7 @@
 //
 //   - [Client]: connections by broker, versions from ApiVersions, metadata with leaders; one request, one answer.
 //   - [Producer]: batches with at most five requests in flight; idempotent with Kafka's sequences, the same sequence on
-//     a retry, a new epoch after a gap; or plain, sending each batch once.
+//     a retry, a new epoch after a gap; or plain, sending each batch once. By the rules of the Java client or of librdkafka.
 //   - [Fetcher]: positions of partitions, with or without a fetch session; every batch's CRC is checked.
 //   - [Member]: a member of a consumer group, of the classic protocol (eager or cooperative) or of the consumer protocol, with
 //     the conclusions that the Java client draws from errors. What it has, it gives up before anybody can hear of it, and it

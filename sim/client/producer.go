@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -46,6 +47,10 @@ type Batch struct {
 	Local       string
 	Correlation int32
 
+	// Session counts the ids and epochs of its producer: that under which it was sent last.
+	Session int
+
+	topic     wire.UUID // as it was named in the last request: the topic may be made anew before the answer comes
 	order     uint64
 	created   host.Instant
 	retryAt   host.Instant
@@ -55,6 +60,7 @@ type Batch struct {
 	epoch     int16
 	sequence  int32
 	sequenced bool
+	renewed   bool // nothing of it is anywhere, and what comes next is its first attempt
 	bytes     []byte
 }
 
@@ -67,6 +73,8 @@ func (b *Batch) lane() lane { return lane{b.Topic, b.Partition} }
 
 // ProducerOptions are the rules of a producer.
 type ProducerOptions struct {
+	// Rules are whose conclusions it draws from answers, and from their absence.
+	Rules      Rules
 	Idempotent bool
 	Acks       int16
 	// Retries lets a producer that is not idempotent send again what was refused for now, which may put a batch behind
@@ -79,6 +87,13 @@ type ProducerOptions struct {
 	Refused int
 	// PerRequest is how many partitions one request carries at most; 0 means any number.
 	PerRequest int
+	// InFlight is how many requests are under way to one broker at most; 0 means 5.
+	InFlight int
+	// Again, if not nil, makes the copy that librdkafka sends of a batch which may be there already, where no sequence
+	// tells the two apart. The batch itself becomes unknown.
+	Again func(*Batch) *Batch
+	// Reached, if not nil, is told what a producer by the rules of librdkafka came to.
+	Reached func(string)
 	// Done is called when the outcome of a batch is known.
 	Done func(*Batch)
 }
@@ -96,6 +111,8 @@ type Producer struct {
 	stale     bool // a sequence was lost: a new epoch is needed before anything else is sent
 	attempt   int
 	unchecked map[string]bool // topics whose metadata must be asked for
+	sessions  int             // ids and epochs so far
+	rd        librdkafka
 }
 
 // request is one Produce request under way.
@@ -107,7 +124,7 @@ type request struct {
 
 // NewProducer returns a producer without a producer id yet.
 func NewProducer(c *Client, o ProducerOptions) *Producer {
-	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), unchecked: make(map[string]bool)}
+	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), unchecked: make(map[string]bool), rd: newLibrdkafka()}
 }
 
 // Send queues a batch. Records of a partition keep the order of Send.
@@ -190,7 +207,7 @@ func (p *Producer) expire() {
 		if now.Sub(b.created) < p.o.Delivery {
 			return false
 		}
-		if b.sequenced {
+		if b.sequenced || p.o.Rules == Librdkafka && p.o.Idempotent && p.id >= 0 {
 			p.stale = true
 		}
 		err := b.Err
@@ -219,7 +236,7 @@ func (p *Producer) finish(b *Batch, o Outcome, err error) {
 
 // launch sends as many requests as may be under way.
 func (p *Producer) launch() {
-	for range inFlight {
+	for range max(inFlight, p.o.InFlight) {
 		if p.stale && len(p.flying) > 0 || p.o.Idempotent && (p.id < 0 || p.stale) && !p.identify() {
 			return
 		}
@@ -229,16 +246,35 @@ func (p *Producer) launch() {
 	}
 }
 
-// launchOne sends one request with the next batch of each partition that one broker leads; false when there is nothing
-// to send.
+// launchOne sends one request; false when there is nothing to send.
 func (p *Producer) launchOne() bool {
-	var addr string
-	var take []*Batch
-	taken := make(map[lane]bool)
 	now := p.c.h.Clock.Now()
 	if !p.refresh() {
 		return false
 	}
+	pick := p.pick
+	if p.o.Rules == Librdkafka {
+		pick = p.pickOne
+	}
+	addr, take := pick(now)
+	if len(take) == 0 || p.flyingTo(addr) >= cmp.Or(p.o.InFlight, inFlight) || p.interrupted(addr) {
+		return false
+	}
+	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })
+	call, err := p.start(addr, take, now)
+	if err != nil {
+		p.requeue(take, err, false)
+		p.attempt++
+		p.c.h.Clock.Sleep(backoff(p.attempt))
+		return false
+	}
+	p.flying = append(p.flying, &request{addr: addr, batches: take, call: call})
+	return true
+}
+
+// pick chooses the next batch of each partition that one broker leads.
+func (p *Producer) pick(now host.Instant) (addr string, take []*Batch) {
+	taken := make(map[lane]bool)
 	for _, b := range p.queue {
 		leader := p.c.Leader(b.Topic, b.Partition)
 		switch {
@@ -258,19 +294,7 @@ func (p *Producer) launchOne() bool {
 		taken[b.lane()] = true
 		take = append(take, b)
 	}
-	if len(take) == 0 || p.flyingTo(addr) >= inFlight || p.interrupted(addr) {
-		return false
-	}
-	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })
-	call, err := p.start(addr, take, now)
-	if err != nil {
-		p.requeue(take, err, false)
-		p.attempt++
-		p.c.h.Clock.Sleep(backoff(p.attempt))
-		return false
-	}
-	p.flying = append(p.flying, &request{addr: addr, batches: take, call: call})
-	return true
+	return addr, take
 }
 
 // refresh asks for the metadata of topics that need it; false when it did not come.
@@ -325,55 +349,4 @@ func (p *Producer) flyingTo(addr string) int {
 // to a broker that knows nothing of the producer yet, a later sequence looks like the first.
 func (p *Producer) interrupted(addr string) bool {
 	return slices.ContainsFunc(p.flying, func(r *request) bool { return r.addr == addr && !r.call.conn.alive() })
-}
-
-// start sends batches over the connection on which others are under way, even if that has just ended, or any if none are.
-func (p *Producer) start(addr string, batches []*Batch, now host.Instant) (*Call, error) {
-	call, err := p.startOnAny(addr, p.message(batches, now))
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range batches {
-		b.Connection = call.conn.number
-	}
-	return call, nil
-}
-
-func (p *Producer) startOnAny(addr string, m wire.Message) (*Call, error) {
-	for _, r := range p.flying {
-		if r.addr == addr {
-			return p.c.startOn(r.call.conn, m)
-		}
-	}
-	return p.c.Start(addr, m)
-}
-
-// message is the request that carries some batches.
-func (p *Producer) message(batches []*Batch, now host.Instant) *wire.ProduceRequest {
-	m := wire.NewProduceRequest()
-	m.Acks, m.TimeoutMs = p.o.Acks, int32(p.c.o.Timeout/2/time.Millisecond)
-	for _, b := range batches {
-		if b.Attempts == 0 {
-			b.Called = now
-		}
-		b.Attempts++
-		if b.ambiguous && p.c.o.Repeats != nil {
-			p.c.o.Repeats()
-		}
-		if p.o.Idempotent && !b.sequenced {
-			b.producer, b.epoch, b.sequence, b.sequenced, b.bytes = p.id, p.epoch, p.sequences[b.lane()], true, nil
-			p.sequences[b.lane()] = batch.AddSequence(b.sequence, int32(len(b.Records)))
-		}
-		if b.bytes == nil {
-			b.bytes = encode(b.Records, b.Codec, b.producer, b.epoch, b.sequence, p.c.o.Coders)
-		}
-		data := wire.ProduceRequestPartitionProduceData{Index: b.Partition, Records: b.bytes}
-		i := slices.IndexFunc(m.TopicData, func(t wire.ProduceRequestTopicProduceData) bool { return t.Name == b.Topic })
-		if i < 0 {
-			i = len(m.TopicData)
-			m.TopicData = append(m.TopicData, wire.ProduceRequestTopicProduceData{Name: b.Topic, TopicId: p.c.Topic(b.Topic).ID})
-		}
-		m.TopicData[i].PartitionData = append(m.TopicData[i].PartitionData, data)
-	}
-	return m
 }

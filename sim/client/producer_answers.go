@@ -14,6 +14,9 @@ func (p *Producer) identify() bool {
 	if len(p.flying) > 0 {
 		return false
 	}
+	if p.bump() {
+		return true
+	}
 	m := wire.NewInitProducerIdRequest()
 	m.TransactionTimeoutMs = 60_000
 	m.ProducerId, m.ProducerEpoch = p.id, p.epoch
@@ -35,18 +38,28 @@ func (p *Producer) identify() bool {
 		return false
 	}
 	p.c.h.Log.Debug("producer id", "client", p.c.o.Name, "id", p.id, "epoch", p.epoch)
-	// Sequences begin anew. What may have been appended under the old ones cannot be sent again.
-	p.stale = false
-	clear(p.sequences)
-	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool {
-		if b.sequenced && b.ambiguous {
-			p.finish(b, Unknown, b.Err)
-			return true
-		}
-		b.sequenced, b.bytes = false, nil
-		return false
-	})
+	p.renew()
 	return true
+}
+
+// renew lets sequences begin anew. What may have been appended under the old ones cannot be sent again under new ones, unless as
+// a copy.
+func (p *Producer) renew() {
+	p.stale = false
+	p.sessions++
+	clear(p.sequences)
+	p.rd.renew()
+	var queue []*Batch
+	for _, b := range p.queue {
+		if b.sequenced && b.ambiguous {
+			if b = p.again(b, b.Err); b == nil {
+				continue
+			}
+		}
+		b.sequenced, b.bytes, b.renewed = false, nil, p.o.Rules == Librdkafka
+		queue = append(queue, b)
+	}
+	p.queue = queue
 }
 
 // requeue puts batches back into their places.
@@ -55,7 +68,7 @@ func (p *Producer) requeue(batches []*Batch, err error, ambiguous bool) {
 	for _, b := range batches {
 		b.Err = err
 		b.ambiguous = b.ambiguous || ambiguous
-		b.retryAt = now.Add(backoff(b.Attempts))
+		b.retryAt = now.Add(p.backoff(b))
 		p.unchecked[b.Topic] = true
 		p.queue = append(p.queue, b)
 	}
@@ -78,7 +91,7 @@ func (p *Producer) settle(r *request, answer Answer) {
 	p.attempt = 0
 	response := answer.Message.(*wire.ProduceResponse)
 	for _, b := range r.batches {
-		part := p.find(response, b)
+		part := find(response, b)
 		if part == nil {
 			p.c.violated(&Violation{fmt.Sprintf("Produce: no answer for %s-%d", b.Topic, b.Partition)})
 			p.unanswered([]*Batch{b}, ErrUnanswered)
@@ -91,6 +104,10 @@ func (p *Producer) settle(r *request, answer Answer) {
 
 // unanswered is what follows a lost request: an idempotent producer sends it again, another one must not.
 func (p *Producer) unanswered(batches []*Batch, err error) {
+	if p.o.Rules == Librdkafka {
+		p.retry(batches, err, true)
+		return
+	}
 	if p.o.Idempotent {
 		p.requeue(batches, err, true)
 		return
@@ -100,10 +117,10 @@ func (p *Producer) unanswered(batches []*Batch, err error) {
 	}
 }
 
-func (p *Producer) find(m *wire.ProduceResponse, b *Batch) *wire.ProduceResponsePartitionProduceResponse {
+func find(m *wire.ProduceResponse, b *Batch) *wire.ProduceResponsePartitionProduceResponse {
 	for i := range m.Responses {
 		t := &m.Responses[i]
-		if t.Name != b.Topic && (t.TopicId.IsZero() || t.TopicId != p.c.topicID(b.Topic)) {
+		if t.Name != b.Topic && (t.TopicId.IsZero() || t.TopicId != b.topic) {
 			continue
 		}
 		for j := range t.PartitionResponses {
@@ -129,6 +146,10 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 		p.c.h.Log.Debug("produce", "client", p.c.o.Name, "topic", b.Topic, "partition", b.Partition, "sequence", b.sequence,
 			"attempts", b.Attempts, "code", code.String())
 	}
+	if p.o.Rules == Librdkafka {
+		p.conclude(b, r)
+		return
+	}
 	switch {
 	case code == wire.ErrNone:
 		b.Offset, b.Time = r.BaseOffset, r.LogAppendTimeMs
@@ -140,16 +161,21 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 	case code.Retriable() && (p.o.Idempotent || p.o.Retries && definite(code)):
 		p.requeue([]*Batch{b}, code, !definite(code))
 	default:
-		refused := p.o.Refused > 0 && len(b.bytes) > p.o.Refused && b.Attempts > 1
-		if p.o.Idempotent && !p.stale && aboutState(code) && !refused {
-			// Everything before it has its outcome, and no sequence was given up: the broker has forgotten.
-			p.c.violated(&Violation{fmt.Sprintf("Produce to %s-%d, producer %d/%d, sequence %d: %v", b.Topic, b.Partition, b.producer, b.epoch, b.sequence, code)})
-		}
+		p.checkState(b, code)
 		if p.o.Idempotent {
 			p.stale = true // its sequence will never come
 		}
 		b.ambiguous = b.ambiguous || !definite(code)
 		p.giveUp(b, code)
+	}
+}
+
+// checkState: everything before it has its outcome, and no sequence was given up; if the broker does not know the sequence, it has
+// forgotten.
+func (p *Producer) checkState(b *Batch, code wire.ErrorCode) {
+	refused := p.o.Refused > 0 && len(b.bytes) > p.o.Refused && b.Attempts > 1
+	if p.o.Idempotent && !p.stale && aboutState(code) && !refused {
+		p.c.violated(&Violation{fmt.Sprintf("Produce to %s-%d, producer %d/%d, sequence %d: %v", b.Topic, b.Partition, b.producer, b.epoch, b.sequence, code)})
 	}
 }
 

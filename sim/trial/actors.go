@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -64,17 +65,45 @@ const delivery = 90 * time.Second
 // newProducer returns a producer whose outcomes go to the oracle; what they teach changes how the actor goes on.
 func (t *trial) newProducer(c *client.Client, a *ActorPlan) (*client.Producer, *producerState, map[*client.Batch]*dispatch) {
 	t.sequence++
-	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent, retries: a.Retries}
+	p := &producerState{number: uint32(t.sequence), acks: a.Acks, idempotent: a.Idempotent,
+		retries: a.Retries || a.Rules == client.Librdkafka}
 	under := make(map[*client.Batch]*dispatch)
-	producer := client.NewProducer(c, client.ProducerOptions{Idempotent: a.Idempotent, Acks: a.Acks, Retries: a.Retries, Delivery: delivery, Refused: t.plan.refused(),
+	o := client.ProducerOptions{Rules: a.Rules, InFlight: a.InFlight, Idempotent: a.Idempotent, Acks: a.Acks, Retries: a.Retries,
+		Delivery: cmp.Or(a.Delivery, delivery), Refused: t.plan.refused(),
 		Done: func(b *client.Batch) {
 			x := under[b]
 			delete(under, b)
 			t.oracle.finished(p, x.log, b, x.ids)
 			t.remember(p, b)
 			t.checkCodec(a, b)
-		}})
-	return producer, p, under
+		}}
+	if a.Rules == client.Librdkafka {
+		o.Reached = func(what string) { t.world.Reach("(librdkafka) " + what) }
+		o.Again = func(b *client.Batch) *client.Batch {
+			copied, x := t.copyBatch(p, under[b], b)
+			under[copied] = x
+			return copied
+		}
+	}
+	return client.NewProducer(c, o), p, under
+}
+
+// copyBatch makes the batch that a producer sends in the place of one which may be there already, where brokers cannot tell. To
+// them a copy is one more batch. Its records have numbers of their own, so that each attempt is there once at most.
+func (t *trial) copyBatch(p *producerState, x *dispatch, b *client.Batch) (*client.Batch, *dispatch) {
+	copied := &client.Batch{Topic: b.Topic, Partition: b.Partition, Codec: b.Codec}
+	y := &dispatch{log: x.log}
+	for _, r := range b.Records {
+		p.count++
+		id := recordID{p.number, p.count}
+		copied.Records = append(copied.Records, client.Record{Key: r.Key, Value: value(id, int64(len(r.Value))), Timestamp: r.Timestamp})
+		y.ids = append(y.ids, id)
+	}
+	t.oracle.sending(p, x.log, copied, y.ids)
+	for i, id := range y.ids {
+		t.oracle.values[id].copies = t.oracle.values[x.ids[i]].original(x.ids[i])
+	}
+	return copied, y
 }
 
 // checkCodec: a codec is refused only where the version of the request is too old for it. The actor goes on without

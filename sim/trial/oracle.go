@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -62,7 +63,12 @@ type sent struct {
 	offset    int64 // where it was seen or acknowledged, -1 before
 	least     int32 // the highest leader epoch of its partition that was known when it was given to the producer
 	producer  *producerState
+	// copies is the record in whose place it was sent, 0 when it is not a copy. For the order it counts as that.
+	copies uint32
 }
+
+// original is the number of the record that this one, of an id, is a copy of, or its own.
+func (s *sent) original(id recordID) uint32 { return cmp.Or(s.copies, id.count) }
 
 // producerState is what the checks need to know of a producer.
 type producerState struct {
@@ -85,6 +91,7 @@ type topicState struct {
 type partitionLog struct {
 	topic   *topicState
 	index   int32
+	dir     string // the name of its directory, once it was asked for
 	records map[int64]*seen
 	batches []*client.Batch
 	high    int64 // no answer to a later request may be below it

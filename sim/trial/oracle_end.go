@@ -29,7 +29,7 @@ func (o *oracle) checkLog(l *partitionLog, start, end int64) {
 			o.trial.failf("%v: offset %d (record %v) is gone, the log ends at %d", l, offset, r.id, end)
 			return
 		}
-		if before, ok := latest[r.id.producer]; ok && r.id.count <= before.count && !o.mayFollow(r.id, before) {
+		if before, ok := latest[r.id.producer]; ok && o.original(r.id) <= o.original(before) && !o.mayFollow(r.id, before) {
 			o.trial.failf("%v: record %v follows %v", l, r.id, before)
 		}
 		latest[r.id.producer] = r.id
@@ -43,13 +43,15 @@ func (o *oracle) checkLog(l *partitionLog, start, end int64) {
 	}
 }
 
+func (o *oracle) original(id recordID) uint32 { return o.values[id].original(id) }
+
 // mayFollow says that a record may be behind a later one of its producer. One that sends again what was refused, without
 // sequences, asks for it. And of one without an answer on a connection that ended nobody knows when it takes effect: the
-// broker may have read it, and go on with it after what came on the next connection.
+// broker may have read it, and go on with it after what came on the next connection. An idempotent one keeps its order within an epoch.
 func (o *oracle) mayFollow(id, later recordID) bool {
 	s := o.values[id]
-	if s.producer.idempotent {
-		return false
+	if s.producer.idempotent { // librdkafka sends again under its next epoch what has no answer
+		return s.copies > 0 && s.batch.Session > o.values[later].batch.Session
 	}
 	return s.producer.retries || s.batch.Outcome == client.Unknown && s.batch.Connection != o.values[later].batch.Connection
 }

@@ -9,6 +9,7 @@ import (
 
 	"millrace/node"
 	"millrace/sim"
+	"millrace/sim/client"
 )
 
 // Plan is everything that a trial does besides the inner draws of its world.
@@ -85,6 +86,11 @@ type ActorPlan struct {
 	Pause      time.Duration
 	Sticky     bool // stays with a partition for a while
 	Retries    bool `json:",omitempty"` // a producer that is not idempotent sends again what was refused for now
+	// Rules are whose conclusions a producer draws: the Java client's, or "librdkafka". InFlight is how many requests it has under
+	// way to one broker, 0 for five; Delivery after what time it gives a batch up, 0 for delivery.
+	Rules      client.Rules  `json:",omitempty"`
+	InFlight   int           `json:",omitempty"`
+	Delivery   time.Duration `json:",omitempty"`
 	Sessions   bool
 	Back       float64       // probability of going back after a fetch, to read something again
 	Jump       float64       `json:",omitempty"` // probability of going to the end after a fetch
@@ -174,6 +180,7 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	}
 	p.drawChanges(sim.NewDraws(seed, "plan/changes"))
 	drawRetries(sim.NewDraws(seed, "plan/retries"), p)
+	drawRules(sim.NewDraws(seed, "plan/rules"), p)
 	drawGroups(sim.NewDraws(seed, "plan/groups"), p)
 	drawCompacted(sim.NewDraws(seed, "plan/compacted"), p)
 	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
@@ -181,15 +188,6 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
 	p.drawLulls(sim.NewDraws(seed, "plan/lulls"))
 	return p
-}
-
-// drawRetries lets some of the plain producers send again what was refused.
-func drawRetries(d *sim.Draws, p *Plan) {
-	for i := range p.Actors {
-		if a := &p.Actors[i]; a.Kind == "producer" && !a.Idempotent && a.Acks != 0 {
-			a.Retries = d.Chance(0.5)
-		}
-	}
 }
 
 // drawWorld switches most kinds of fault off, and the rest on at any strength.

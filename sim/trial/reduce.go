@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"millrace/sim"
+	"millrace/sim/client"
 )
 
 // clone copies a plan.
@@ -183,6 +184,9 @@ func plainer(p *Plan) []*Plan {
 			a := &p.Actors[i]
 			a.Depth, a.Records, a.Bytes = min(a.Depth, 1), min(a.Records, 1), min(a.Bytes, 100)
 			a.Retries = false
+		}, func(p *Plan) {
+			a := &p.Actors[i]
+			a.Rules, a.InFlight, a.Delivery = client.Java, 0, 0
 		})
 		if p.Actors[i].Member != nil {
 			changes = append(changes,

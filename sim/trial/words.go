@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"millrace/sim"
+	"millrace/sim/client"
 )
 
 // clientsNode is the name of the clients' node in stories.
@@ -210,6 +211,9 @@ func (p *Plan) setting() []string {
 			s = fmt.Sprintf("producer, acks=%d", a.Acks)
 			if a.Idempotent {
 				s += ", idempotent"
+			}
+			if a.Rules != client.Java {
+				s += ", by the rules of " + string(a.Rules)
 			}
 			s += fmt.Sprintf(", up to %d batches ahead of up to %d records", a.Depth, a.Records)
 		}
