@@ -20,8 +20,14 @@ import (
 // pairLoad is one row of loads, by the name that --loads uses.
 type pairLoad struct {
 	name, title string
-	steady      float64 // records a second of the run at a steady rate after the one at full speed: a seventh to a fifth of it
+	steady      float64 // records a second of the run at a steady rate after the one at full speed: well below that
 	load        func(*load)
+}
+
+func (pl pairLoad) kind() string {
+	l := defaults("produce")
+	pl.load(&l)
+	return l.kind
 }
 
 var pairLoads = []pairLoad{
@@ -29,7 +35,7 @@ var pairLoads = []pairLoad{
 	{"p1k12", "produce 1 KiB, 12 partitions", 100_000, func(l *load) { l.records, l.partitions = 600_000, 12 }},
 	{"p100", "produce 100 B, 6 partitions", 500_000, func(l *load) { l.records, l.size, l.partitions = 3_000_000, 100, 6 }},
 	{"plz4", "produce 1 KiB, lz4, 6 partitions", 60_000, func(l *load) { l.records, l.codec, l.partitions = 600_000, "lz4", 6 }},
-	{"psmall", "produce 1 KiB, 16 KiB batches, no linger, 64 partitions", 50_000, func(l *load) {
+	{"psmall", "produce 1 KiB, 16 KiB batches, no linger, 64 partitions", 20_000, func(l *load) {
 		l.records, l.batchBytes, l.linger, l.partitions = 300_000, 16<<10, 0, 64
 	}},
 	{"c1k", "consume what p1k wrote", 0, func(l *load) { l.kind, l.records = "consume", 600_000 }},
@@ -280,8 +286,8 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 	if err != nil {
 		return r, err
 	}
-	// What p1k wrote is read by c1k; all else has had its use.
-	if pl.name == "p1k" {
+	// What p1k wrote is read by c1k if that is among the loads; all else has had its use.
+	if pl.name == "p1k" && slices.ContainsFunc(p.loads, func(l pairLoad) bool { return l.kind() == "consume" }) {
 		s.wrote = l.topic
 		return r, nil
 	}
