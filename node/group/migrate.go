@@ -257,6 +257,9 @@ func (c *Coordinator) toClassic(g *consumerGroup) *classic {
 	for _, m := range out.members {
 		had := g.members[m.id]
 		holds := had.assigned.union(had.revoking).partitions()
+		if mutant.On("group-downgraded-with-target") {
+			holds = g.targets[m.id]
+		}
 		m.assignment = c.classicAssignment(holds, m.metadata(out.protocolName))
 	}
 	out.readTopics()

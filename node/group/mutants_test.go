@@ -23,6 +23,7 @@ func TestMutantsAreFound(t *testing.T) {
 		"group-migrated-without-claims":  migration,
 		"group-migrated-with-old-target": migration,
 		"group-downgraded-with-timers":   func() string { return finds(runMigrationModel) },
+		"group-downgraded-with-target":   migration,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mutant.Enable(name)
