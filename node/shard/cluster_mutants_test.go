@@ -27,6 +27,7 @@ func TestClusterMutantsAreFound(t *testing.T) {
 		{"wiped-node-votes", scripted((*clusterWorld).refusals), 0},
 		{"fence-at-takeover", scripted((*clusterWorld).failover), 0},
 		{"older-announcement-wins", runStorm, 0},
+		{"woken-clock-stands", scripted((*clusterWorld).restAgain), 0},
 		{"stranger-dropped-unproven", runStorm, 0},
 		{"adopted-unproven", runStorm, 152},
 	} {

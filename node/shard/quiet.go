@@ -3,6 +3,8 @@ package shard
 import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"millrace/node/host/mutant"
 )
 
 // restAfter is after how many idle ticks a leader lets its shard rest.
@@ -134,9 +136,13 @@ func (r *replica) wake(m *raftpb.Message) {
 		return
 	}
 	r.resting = false
-	r.changes.Wake() // who ticks may sleep while all shards rest
+	if mutant.On("woken-clock-stands") {
+		r.changes.Wake()
+		r.publishProgress()
+	} else {
+		r.publishStatus() // who ticks may sleep while all shards rest, and looks at the status when it is woken
+	}
 	if !r.leading && r.leader != raft.None && (m == nil || m.GetFrom() != r.leader) {
 		r.say(raftpb.MsgHeartbeatResp, r.leader, r.term, sayWake)
 	}
-	r.publishProgress()
 }

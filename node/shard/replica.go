@@ -136,6 +136,12 @@ func (q *request) happen(r *replica) {
 		q.drop()
 		return
 	}
+	r.enqueue(q)
+}
+
+// enqueue takes a request, of whoever it is. The shard does not rest then: its clock has to turn until everybody has the
+// entry, and followers that are sent one expect heartbeats from then on.
+func (r *replica) enqueue(q *request) {
 	r.wake(nil)
 	if q.kind == askReadIndex {
 		r.reads.asked = append(r.reads.asked, q)

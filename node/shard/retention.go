@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 )
 
 // retain makes a shard propose what retention asks for, in the partitions that it leads.
@@ -27,12 +28,21 @@ func (e retain) happen(r *replica) {
 			continue // since the start the catalog has not told them: no limits would be limits of zero
 		}
 		if start, ok := p.log.RetentionStart(p.lead.settings.Retention, wall); ok {
-			r.backlog = append(r.backlog, &request{kind: kindLogStart, partition: p.id, value: start})
+			e.ask(r, &request{kind: kindLogStart, partition: p.id, value: start})
 		}
 	}
 	if producers {
-		r.backlog = append(r.backlog, &request{kind: kindExpire, value: e.expiration})
+		e.ask(r, &request{kind: kindExpire, value: e.expiration})
 	}
+}
+
+// ask has the shard propose something.
+func (retain) ask(r *replica, q *request) {
+	if mutant.On("shard-retention-at-rest") {
+		r.backlog = append(r.backlog, q)
+		return
+	}
+	r.enqueue(q)
 }
 
 // retainAll asks every shard.
