@@ -77,6 +77,8 @@ type Config struct {
 	// defaults are log.cleaner.backoff.ms and log.cleaner.dedupe.buffer.size.
 	CleanInterval time.Duration
 	CleanMemory   int64
+	// EntryBytes bounds what of the log is replicated at once, but for a single batch, which may be larger.
+	EntryBytes int
 	// ReserveHigh and ReserveLow are free bytes of the file system below which produces, and everything but what
 	// frees space, are refused.
 	ReserveHigh, ReserveLow int64

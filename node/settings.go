@@ -173,7 +173,7 @@ func (b *Broker) setOptions() shard.SetOptions {
 		ProducerExpiration: func(image *catalog.Image) time.Duration {
 			return time.Duration(b.layers(image).Int("producer.id.expiration.ms")) * time.Millisecond
 		},
-		ReserveHigh: c.ReserveHigh, ReserveLow: c.ReserveLow,
+		ReserveHigh: c.ReserveHigh, ReserveLow: c.ReserveLow, EntryBytes: c.EntryBytes,
 		FillRate: c.FillRate, ScrubEvery: c.ScrubInterval, ScrubRate: c.ScrubRate,
 		PeerListen: c.PeerListen, Secret: c.Secret, PeerTransport: c.PeerTransport, Cancel: c.Cancel,
 		SessionTimeout: time.Duration(static.Int("broker.session.timeout.ms")) * time.Millisecond,

@@ -52,7 +52,7 @@ func (r *replica) beginAdmission() {
 // newProposal begins an entry for about so many records.
 func (r *replica) newProposal(records int) *proposal {
 	size := entryHeaderSize + batchSize*min(records, mostRecords)
-	return &proposal{data: beginEntry(make([]byte, 0, size), r.admission.wall)}
+	return &proposal{most: r.o.EntryBytes, data: beginEntry(make([]byte, 0, size), r.admission.wall)}
 }
 
 // undo takes back what this call of propose admitted.

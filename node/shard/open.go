@@ -245,7 +245,7 @@ func (s *Set) shardOptions(id, replica uint64, members []Member) Options {
 	return Options{
 		ID: id, Replica: replica, Members: members, Partitions: s.partitions, Peers: peers, Space: s.space, Room: s.room, Changes: s.changes,
 		Wrote: s.wrote, Full: s.full, Checkpoint: s.checkpointSoon, Fill: s.fill, Fail: s.fail,
-		Numbers: s.numbers,
+		Numbers: s.numbers, EntryBytes: s.o.EntryBytes,
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// largestEntry bounds the payload of an entry with more than one batch, and its data, in bytes.
-	largestEntry = 1 << 20
+	// entryBytes is the default of Options.EntryBytes.
+	entryBytes = 1 << 20
 	// mostRecords bounds the records of an entry, so that its data stays small.
 	mostRecords = 1024
 	// mostFlying bounds the payload of entries that are proposed and not applied, in bytes, together with one part in
@@ -26,6 +26,7 @@ const (
 
 // proposal is an entry that is being built.
 type proposal struct {
+	most    int // Options.EntryBytes
 	data    []byte
 	payload wal.Payload
 	bytes   int // of the payload
@@ -36,7 +37,7 @@ type proposal struct {
 // takes says whether the request fits.
 func (p *proposal) takes(q *request) bool {
 	return p.records == 0 || p.records < mostRecords &&
-		p.bytes+len(q.batch.Bytes) <= largestEntry && len(p.data)+len(q.command) <= largestEntry
+		p.bytes+len(q.batch.Bytes) <= p.most && len(p.data)+len(q.command) <= p.most
 }
 
 // room says whether requests may be proposed now.

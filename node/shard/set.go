@@ -67,6 +67,8 @@ type SetOptions struct {
 	CleanEvery  time.Duration
 	CleanRate   int64
 	CleanMemory int64
+	// EntryBytes bounds a raft entry with more than one batch; a mebibyte when 0.
+	EntryBytes int
 	// ReserveHigh is the free space in bytes below which produces are refused, ReserveLow that below which only what
 	// frees space is admitted. By default 1 GiB and 512 MiB, but at most a tenth and a twentieth of the disk.
 	ReserveHigh, ReserveLow int64

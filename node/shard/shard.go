@@ -75,6 +75,8 @@ type Options struct {
 	Changes *host.Watchers
 	// MaxLag is replica.lag.time.max.ms: how long ago a replica that is in sync had all that the leader had; 30 s when 0.
 	MaxLag time.Duration
+	// EntryBytes bounds the payload of an entry with more than one batch, and its data; a mebibyte when 0.
+	EntryBytes int
 	// Wrote is told how many bytes are handed to the write-ahead log, about; it may be nil.
 	Wrote func(bytes int)
 	// Full is told that requests wait because the write-ahead log is full: checkpoints must make room, and a nudge makes

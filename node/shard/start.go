@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -24,7 +25,7 @@ const TickEvery = 50 * time.Millisecond
 const (
 	electionTicks  = 8
 	heartbeatTicks = 1
-	// inflightMessages bounds the entries under way to a follower: one entry a message, of a mebibyte at most.
+	// inflightMessages bounds the entries under way to a follower: one entry a message, of Options.EntryBytes at most.
 	inflightMessages = 64
 )
 
@@ -40,6 +41,7 @@ func Start(h host.Host, w *wal.Log, o Options, recovered wal.RecoveredShard, m M
 	if o.Numbers == nil {
 		o.Numbers = NewNumbers(h.Tasks)
 	}
+	o.EntryBytes = cmp.Or(o.EntryBytes, entryBytes)
 	r := &replica{
 		Shard: &Shard{
 			id:      o.ID,

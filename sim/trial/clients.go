@@ -1,14 +1,18 @@
 package trial
 
 import (
+	"cmp"
 	"time"
 
 	"millrace/sim/client"
 )
 
+// requestTimeout is how long a request may take unless the plan says otherwise.
+const requestTimeout = 2 * time.Second
+
 // newClient returns a client of an actor.
 func (t *trial) newClient(name string, a ActorPlan) *client.Client {
-	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: 2 * time.Second, Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked, Produces: t.outages.of(a),
+	o := client.Options{Name: name, Lazy: a.Lazy, Timeout: cmp.Or(a.Timeout, requestTimeout), Coders: t.coders, Epochs: a.Epochs, Leaders: t.oracle.asked, Produces: t.outages.of(a),
 		Corrupt: func(error) bool { return t.rots() && !t.healed }, Violated: func(err error) { t.failf("%s: %w", name, err) }}
 	o.Repeats = func() { t.world.Struck("repeated after a lost answer") }
 	if a.Stalls > 0 {

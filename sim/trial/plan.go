@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"millrace/net/server"
 	"millrace/node"
 	"millrace/sim"
 	"millrace/sim/client"
@@ -91,6 +92,7 @@ type ActorPlan struct {
 	Rules      client.Rules  `json:",omitempty"`
 	InFlight   int           `json:",omitempty"`
 	Delivery   time.Duration `json:",omitempty"`
+	Timeout    time.Duration `json:",omitempty"` // of a client's requests, 0 for two seconds
 	Sessions   bool
 	Back       float64       // probability of going back after a fetch, to read something again
 	Jump       float64       `json:",omitempty"` // probability of going to the end after a fetch
@@ -186,6 +188,7 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	drawMetadata(sim.NewDraws(seed, "plan/metadata"), p)
 	drawForgetters(sim.NewDraws(seed, "plan/forgetters"), p)
 	p.drawOther(sim.NewDraws(seed, "plan/other"))
+	drawKnobs(sim.NewDraws(seed, "plan/knobs"), p)
 	p.drawLulls(sim.NewDraws(seed, "plan/lulls"))
 	return p
 }
@@ -248,6 +251,9 @@ type BrokerPlan struct {
 	// CleanInterval and CleanMemory are log.cleaner.backoff.ms and the memory for keys.
 	CleanInterval time.Duration `json:",omitempty"`
 	CleanMemory   int64         `json:",omitempty"`
+	// EntryBytes bounds a raft entry, InFlightRequests those of one connection; 0 is what brokers have by default.
+	EntryBytes       int `json:",omitempty"`
+	InFlightRequests int `json:",omitempty"`
 	// Properties are further configs of the broker.
 	Properties map[string]string `json:",omitempty"`
 }
@@ -260,6 +266,7 @@ func (b *BrokerPlan) config(id, nodes int) node.Config {
 		SmallestChunkBytes: b.SmallestChunkBytes, LargestChunkBytes: b.LargestChunkBytes, IndexInterval: b.IndexInterval,
 		CleanInterval: b.CleanInterval, CleanMemory: b.CleanMemory,
 		SegmentBytes: b.SegmentBytes, RetentionInterval: b.RetentionInterval, ReserveHigh: b.ReserveHigh, ReserveLow: b.ReserveLow,
+		EntryBytes: b.EntryBytes, Server: server.Options{InFlightRequests: b.InFlightRequests},
 		Properties: map[string]string{"offsets.topic.num.partitions": fmt.Sprint(b.OffsetsPartitions)},
 	}
 	maps.Copy(c.Properties, b.Properties)

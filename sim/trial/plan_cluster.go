@@ -2,7 +2,9 @@ package trial
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"millrace/sim"
@@ -315,10 +317,22 @@ func (b *BrokerPlan) scrubOften(d *sim.Draws) {
 	}
 }
 
-// refused is from how many bytes on some starts of brokers refuse a batch and others do not, 0 when all are alike.
+// refused is from how many bytes on a batch is refused now and taken then, 0 when it always is the same: starts of brokers differ,
+// or the admin raises the limit of a topic.
 func (p *Plan) refused() int {
-	if p.Other == nil || p.Other.SegmentBytes == p.Broker.SegmentBytes {
+	least := int64(math.MaxInt64)
+	if p.Other != nil && p.Other.SegmentBytes != p.Broker.SegmentBytes {
+		least = min(p.Other.SegmentBytes, p.Broker.SegmentBytes)
+	}
+	for _, t := range p.Topics {
+		if i := slices.Index(t.Configs, "max.message.bytes"); i >= 0 && i+1 < len(t.Configs) {
+			if n, err := strconv.ParseInt(t.Configs[i+1], 10, 64); err == nil {
+				least = min(least, n)
+			}
+		}
+	}
+	if least == math.MaxInt64 {
 		return 0
 	}
-	return int(min(p.Other.SegmentBytes, p.Broker.SegmentBytes))
+	return int(least)
 }

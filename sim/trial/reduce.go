@@ -186,7 +186,7 @@ func plainer(p *Plan) []*Plan {
 			a.Retries = false
 		}, func(p *Plan) {
 			a := &p.Actors[i]
-			a.Rules, a.InFlight, a.Delivery = client.Java, 0, 0
+			a.Rules, a.InFlight, a.Delivery, a.Timeout = client.Java, 0, 0, 0
 		})
 		if p.Actors[i].Member != nil {
 			changes = append(changes,
@@ -203,6 +203,8 @@ func plainer(p *Plan) []*Plan {
 	for i := range p.Faults {
 		changes = append(changes, func(p *Plan) { p.Faults[i].For /= 4 })
 	}
-	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 }, func(p *Plan) { p.Other = nil }, func(p *Plan) { p.Lulls = nil }, func(p *Plan) { p.Beyond = nil })
+	changes = append(changes, func(p *Plan) { p.Broker.Racks = 0 },
+		func(p *Plan) { p.Broker.EntryBytes, p.Broker.InFlightRequests, p.Broker.Properties = 0, 0, nil },
+		func(p *Plan) { p.Other = nil }, func(p *Plan) { p.Lulls = nil }, func(p *Plan) { p.Beyond = nil })
 	return changed(p, changes)
 }
