@@ -47,6 +47,7 @@ type disk struct {
 	node     *Node
 	live     map[string]*inode // by path; "" is the root
 	stable   map[string]*inode // as a power cut leaves it
+	renamed  int               // how often that has changed
 	pending  []naming
 	locks    map[string]*incarnation
 	writing  []*flight
@@ -138,6 +139,7 @@ func (d *disk) settle(upto uint64, dir *string) {
 }
 
 func (d *disk) apply(c naming) {
+	d.renamed++
 	for i, p := range c.paths {
 		if c.means[i] == nil {
 			delete(d.stable, p)
@@ -196,6 +198,7 @@ func (d *disk) crash(draws *Draws) {
 		f := d.stable[p]
 		if up, ok := d.live[parent(p)]; p != "" && (!ok || !up.dir) {
 			delete(d.stable, p)
+			d.renamed++
 			w.fired["lost/orphan"]++
 			continue
 		}

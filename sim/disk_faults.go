@@ -109,6 +109,7 @@ func (n *Node) Rot(match func(path string) bool) string {
 		return ""
 	}
 	bit := byte(1) << n.disk.draws("rot.bit").Below(8)
+	f.moves(at)
 	f.stable[at] ^= bit
 	if at < int64(len(f.data)) && !f.one {
 		f.data[at] ^= bit

@@ -99,6 +99,7 @@ func (d *disk) comeOut() {
 		if end > int64(len(x.file.stable)) || end > x.file.stableSize || !bytes.Equal(x.file.stable[x.off:end], x.now) || bytes.Equal(x.old, x.now) {
 			continue
 		}
+		x.file.moves(x.off)
 		copy(x.file.stable[x.off:], x.old)
 		d.damaged++
 		d.node.world.fault("acknowledged write gone after a power cut")

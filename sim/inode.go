@@ -22,12 +22,24 @@ type inode struct {
 	pending    []change
 	changes    uint64
 
+	watchers []*CertainFile // they are told what changes of what is certain
+
 	bad    map[int64]bool   // sectors that cannot be read until they are written
 	before map[int64][]byte // what was in sectors before their last write, for stale reads
 }
 
-// add notes a change that is not certain.
+// moves says that what is certain changes from an offset on; before it does.
+func (f *inode) moves(from int64) {
+	for _, w := range f.watchers {
+		w.moved = min(w.moved, from, int64(len(f.stable)), f.stableSize)
+	}
+}
+
+// add notes a change that is not certain, or not as long as older ones are not.
 func (f *inode) add(c change) {
+	if c.synced {
+		f.moves(c.off)
+	}
 	f.changes++
 	c.seq = f.changes
 	f.pending = append(f.pending, c)
@@ -112,6 +124,7 @@ func (f *inode) write(off int64, b []byte, durable bool) {
 	f.size = max(f.size, off+int64(len(b)))
 	f.allocated = max(f.allocated, f.size)
 	if durable && len(f.pending) == 0 {
+		f.moves(off)
 		f.data = put(f.data, off, b)
 		if f.one {
 			f.stable = f.data
@@ -190,6 +203,7 @@ func (f *inode) lose(upto uint64) {
 func (f *inode) keep(c change, which func(sector int64) bool) {
 	switch {
 	case c.truncate:
+		f.moves(c.size)
 		if int64(len(f.stable)) > c.size {
 			f.separate()
 		}
@@ -197,6 +211,7 @@ func (f *inode) keep(c change, which func(sector int64) bool) {
 		f.stableSize = c.size
 		return
 	case which == nil:
+		f.moves(c.off)
 		if len(c.data) > 0 && !fills(f.stable, c.off, c.data) {
 			f.separate()
 			f.stable = put(f.stable, c.off, c.data)
@@ -218,6 +233,7 @@ func (f *inode) keep(c change, which func(sector int64) bool) {
 // powerCut decides what survives, and leaves that as what the node will see.
 func (f *inode) powerCut(d *Draws) (torn, lost int) {
 	f.data, f.one = nil, false // it goes
+	f.moves(0)
 	fate := d.Below(5)
 	prefix := d.Below(int64(len(f.pending)) + 1)
 	for i := range f.pending {

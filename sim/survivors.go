@@ -42,6 +42,7 @@ func (d *disk) keep(keep func(i int) bool) {
 	for _, p := range sortedPaths(d.stable) {
 		if up, ok := d.live[parent(p)]; p != "" && (!ok || !up.dir) {
 			delete(d.stable, p)
+			d.renamed++
 			continue
 		}
 		d.live[p] = d.stable[p]

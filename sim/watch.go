@@ -49,7 +49,7 @@ func (n *Node) Synced(path string) []byte {
 }
 
 // Certain calls what for each file whose path matches, of those that are certain to survive a power cut, in the order of
-// their paths, with what of the file is. The bytes belong to the disk.
+// their paths, with what of the file is. The bytes belong to the disk. For one look; [Certainty] is for many.
 func (n *Node) Certain(match func(path string) bool, what func(path string, b []byte)) {
 	for _, p := range sortedPaths(n.disk.stable) {
 		if f := n.disk.stable[p]; !f.dir && match(p) {

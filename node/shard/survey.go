@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"millrace/partition"
@@ -34,22 +36,72 @@ type SurveyBatch struct {
 // SurveyOf reads what wal.Survey found. Records that cannot be read are left out.
 func SurveyOf(shards []wal.RecoveredShard) []Survey {
 	var all []Survey
-	for _, s := range shards {
-		first := len(all)
-		for _, state := range s.State {
-			if !strings.HasPrefix(state.Key, statePartition) {
-				continue
-			}
-			if base, c, err := decodePartition(state); err == nil {
-				all = append(all, Survey{Shard: s.ID, Partition: c.ID, HardState: s.HardState, Start: c.LogStart, End: c.End,
-					Applied: s.Compact, EpochBase: base})
-			}
-		}
-		for _, e := range s.Entries {
-			all = surveyEntry(all, first, s, e)
-		}
+	for _, s := range new(Surveyor).Survey(shards) {
+		all = append(all, *s)
 	}
 	return all
+}
+
+// Surveyor is SurveyOf for who looks at the same log again and again.
+type Surveyor struct{ shards map[uint64]*surveyed }
+
+// surveyed is what was last seen of a shard.
+type surveyed struct {
+	compact uint64
+	states  []wal.State
+	entries []wal.Entry
+	surveys []*Survey
+}
+
+// Survey reads what a survey of the log found. The Survey that was returned before comes again as long as it differs only
+// in its hard state and in batches that were added behind the others.
+func (x *Surveyor) Survey(shards []wal.RecoveredShard) []*Survey {
+	var all []*Survey
+	known := make(map[uint64]*surveyed, len(shards))
+	for _, s := range shards {
+		k := x.shards[s.ID]
+		if k == nil || !k.continues(s) {
+			k = surveyStates(s)
+		}
+		for _, e := range s.Entries[len(k.entries):] {
+			k.entries = append(k.entries, e)
+			k.add(s, e)
+		}
+		for _, one := range k.surveys {
+			one.HardState = s.HardState
+		}
+		known[s.ID], all = k, append(all, k.surveys...)
+	}
+	x.shards = known
+	return all
+}
+
+// continues says that a shard has nothing but more entries than it had.
+func (k *surveyed) continues(s wal.RecoveredShard) bool {
+	if s.Compact != k.compact || len(s.Entries) < len(k.entries) ||
+		!slices.EqualFunc(k.states, s.State, func(a, b wal.State) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }) {
+		return false
+	}
+	for i := range k.entries {
+		if a, b := &k.entries[i], &s.Entries[i]; a.Index != b.Index || a.Term != b.Term || !bytes.Equal(a.Data, b.Data) {
+			return false
+		}
+	}
+	return true
+}
+
+// surveyStates reads the checkpoints of a shard.
+func surveyStates(s wal.RecoveredShard) *surveyed {
+	k := &surveyed{compact: s.Compact, states: slices.Clone(s.State)}
+	for _, state := range s.State {
+		if !strings.HasPrefix(state.Key, statePartition) {
+			continue
+		}
+		if base, c, err := decodePartition(state); err == nil {
+			k.surveys = append(k.surveys, &Survey{Shard: s.ID, Partition: c.ID, Start: c.LogStart, End: c.End, Applied: s.Compact, EpochBase: base})
+		}
+	}
+	return k
 }
 
 // adoptedBase is what leader epochs of a partition that was adopted in a term are counted from.
@@ -60,27 +112,25 @@ func adoptedBase(epoch int32, term uint64) int32 {
 	return epoch - int32(term)
 }
 
-// surveyEntry adds the batches of an entry to the surveys of its shard, those from first on.
-func surveyEntry(all []Survey, first int, s wal.RecoveredShard, e wal.Entry) []Survey {
+// add adds the batches of an entry.
+func (k *surveyed) add(s wal.RecoveredShard, e wal.Entry) {
 	records, err := readEntry(e.Data)
 	if err != nil {
-		return all
+		return
 	}
 	for r := (record{}); ; {
 		if more, err := records.next(&r); err != nil || !more {
-			return all
+			return
 		}
 		if r.kind != kindBatch && r.kind != kindAdopt {
 			continue
 		}
-		i := first
-		for i < len(all) && all[i].Partition != r.partition {
-			i++
+		i := slices.IndexFunc(k.surveys, func(x *Survey) bool { return x.Partition == r.partition })
+		if i < 0 {
+			i = len(k.surveys)
+			k.surveys = append(k.surveys, &Survey{Shard: s.ID, Partition: r.partition, EpochBase: adoptedBase(r.epoch, e.Term)})
 		}
-		if i == len(all) {
-			all = append(all, Survey{Shard: s.ID, Partition: r.partition, HardState: s.HardState, EpochBase: adoptedBase(r.epoch, e.Term)})
-		}
-		if x := &all[i]; r.kind == kindBatch && r.baseOffset >= x.End {
+		if x := k.surveys[i]; r.kind == kindBatch && r.baseOffset >= x.End {
 			x.Batches = append(x.Batches, SurveyBatch{e.Index, e.Term, r.baseOffset, r.count, r.crc})
 		}
 	}

@@ -2,18 +2,12 @@ package trial
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 
 	"millrace/node/host"
-	"millrace/node/shard"
-	"millrace/partition/batch"
-	"millrace/sim"
 	"millrace/sim/client"
-	"millrace/wal"
 )
 
 // An acknowledgement of acks=all promises that the records survive even if every node loses its power at that instant, and
@@ -29,46 +23,43 @@ type answerID struct {
 // outages are the looks of a run.
 type outages struct {
 	trial *trial
-	draws *sim.Draws
-	share float64 // of the answers that are looked at
+	nodes []*survivors
 	// flying are the requests that have no answer yet, looks what was left when they got it.
 	flying map[answerID]bool
-	looks  map[answerID][]remains
+	looks  map[answerID]*look
 	kept   []answerID // of looks, oldest first
+	last   *look
+	number int
+	// acked are the batches that were acknowledged with acks=all, checked how many of them the last look had.
+	acked   map[*partitionLog][]*client.Batch
+	checked map[*partitionLog]int
+	// looked, if not nil, is shown every look.
+	looked func(t *trial, x *look)
+}
+
+// look is what a power cut of all nodes would leave at some moment.
+type look struct {
+	number int
+	logs   []*partitionLog
+	nodes  [][]remains // of each node and log
 }
 
 // remains is what a power cut would leave of one partition on one node.
 type remains struct {
 	node string
-	log  string
-	// start is the log start of its checkpoint, below which nothing needs to be there.
-	start   int64
-	batches map[int64]leftOver // by their first offset
+	// Of the leftOvers only what the look or an earlier one found counts. Below start nothing needs to be there.
+	*leftOvers
+	look int
 	// doubt says that a fault may have taken away what was there.
 	doubt bool
 }
 
-// leftOver is a batch that is left.
-type leftOver struct {
-	next int64
-	crc  uint32
-	wal  bool // in the write-ahead log
-}
-
-// Every answer is looked at in one of outageSeeds seeds, and a few in the others: a look costs as much as a millisecond.
 // outageLooks are kept until their answers have arrived.
-const (
-	outageSeeds = 64
-	outageShare = 0.01
-	outageLooks = 32
-)
+const outageLooks = 32
 
-func newOutages(t *trial) *outages {
-	o := &outages{trial: t, draws: t.world.Draws("outages"), share: outageShare, flying: make(map[answerID]bool), looks: make(map[answerID][]remains)}
-	if t.plan.Seed%outageSeeds == 0 {
-		o.share = 1
-	}
-	return o
+func newOutages(t *trial, looked func(*trial, *look)) *outages {
+	return &outages{trial: t, looked: looked, flying: make(map[answerID]bool), looks: make(map[answerID]*look),
+		acked: make(map[*partitionLog][]*client.Batch), checked: make(map[*partitionLog]int)}
 }
 
 // of returns what takes down the requests of an actor whose answers promise something; nil for one whose do not.
@@ -89,18 +80,12 @@ func (o *outages) answers(to string, parts []host.Part) {
 		return
 	}
 	delete(o.flying, id)
-	if o.trial.lost || !o.draws.Chance(o.share) {
+	if o.trial.lost {
 		return
 	}
 	o.trial.looked++
 	all := o.look()
-	for _, l := range o.trial.partitions() {
-		for _, b := range l.batches {
-			if b.Outcome == client.Acked && o.trial.oracle.producer(b).acks == -1 && b.Offset >= l.mayStart && !l.limitless {
-				o.check(l, b, all, "acknowledged before")
-			}
-		}
-	}
+	o.prove(all)
 	o.looks[id], o.kept = all, append(o.kept, id)
 	if len(o.kept) > outageLooks {
 		delete(o.looks, o.kept[0])
@@ -108,28 +93,61 @@ func (o *outages) answers(to string, parts []host.Part) {
 	}
 }
 
+// prove checks that everything is left that was acknowledged before a look. Where nothing has gone since the last one, what
+// it proved is still there, and only what was acknowledged since is missing.
+func (o *outages) prove(all *look) {
+	for i, l := range all.logs {
+		if l.limitless {
+			continue
+		}
+		batches := o.acked[l]
+		if o.last != nil && all.adds(o.last, i) {
+			batches = batches[o.checked[l]:]
+		}
+		o.checked[l] = len(o.acked[l])
+		for _, b := range batches {
+			if b.Offset >= l.mayStart {
+				o.check(l, b, all, "acknowledged before")
+			}
+		}
+	}
+	o.last = all
+}
+
+// adds says that the i-th partition has at least what it had at an earlier look.
+func (x *look) adds(earlier *look, i int) bool {
+	if i >= len(earlier.logs) || earlier.logs[i] != x.logs[i] {
+		return false
+	}
+	for n := range x.nodes {
+		now, was := &x.nodes[n][i], &earlier.nodes[n][i]
+		if now.leftOvers != was.leftOvers || now.doubt != was.doubt {
+			return false
+		}
+	}
+	return true
+}
+
 // finished takes a batch that was acknowledged with acks=all.
 func (o *outages) finished(l *partitionLog, b *client.Batch) {
-	id := answerID{b.Local, b.Correlation}
-	if all, ok := o.looks[id]; ok && slices.Contains(o.trial.partitions(), l) {
+	o.acked[l] = append(o.acked[l], b)
+	if all, ok := o.looks[answerID{b.Local, b.Correlation}]; ok && slices.Contains(o.trial.partitions(), l) {
 		o.check(l, b, all, "acknowledged at that instant")
 	}
 }
 
 // check fails the trial when a batch is not left on a majority of its replicas.
-func (o *outages) check(l *partitionLog, b *client.Batch, all []remains, when string) {
-	if b.Offset < 0 {
-		return
-	}
+func (o *outages) check(l *partitionLog, b *client.Batch, all *look, when string) {
 	crc, known := b.CRC()
 	known = known && !l.topic.plan.AppendTime
 	have, replicas := 0, int(l.topic.plan.Replicas)
-	name := l.String()
-	for _, r := range all {
-		if r.log != name {
-			continue
+	i := slices.Index(all.logs, l)
+	for _, node := range all.nodes {
+		if i < 0 {
+			break
 		}
-		k, there := r.batches[b.Offset]
+		r := &node[i]
+		k, there := r.at(b.Offset)
 		there = there && k.next == b.Offset+int64(len(b.Records)) && (!known || k.crc == crc)
 		if there || r.doubt || b.Offset < r.start {
 			have++
@@ -139,9 +157,9 @@ func (o *outages) check(l *partitionLog, b *client.Batch, all []remains, when st
 		return
 	}
 	var text strings.Builder
-	for _, r := range all {
-		if r.log == name {
-			fmt.Fprintf(&text, "\n  %s", r.words(b.Offset))
+	for _, node := range all.nodes {
+		if i >= 0 {
+			fmt.Fprintf(&text, "\n  %s", node[i].words(b.Offset))
 		}
 	}
 	id, _ := parseValue(b.Records[0].Value)
@@ -149,11 +167,19 @@ func (o *outages) check(l *partitionLog, b *client.Batch, all []remains, when st
 		l, b.Offset, b.Offset+int64(len(b.Records))-1, id, len(b.Records)-1, when, have, replicas, text.String())
 }
 
+// at is the batch that is left at an offset.
+func (r *remains) at(offset int64) (leftOver, bool) {
+	k, ok := r.batches[offset]
+	return k, ok && k.since <= r.look
+}
+
 // words says what is left, and what of it at an offset.
 func (r *remains) words(offset int64) string {
 	bases := make([]int64, 0, len(r.batches))
-	for base := range r.batches {
-		bases = append(bases, base)
+	for base := range r.batches { //door:ordered sorted below
+		if _, there := r.at(base); there {
+			bases = append(bases, base)
+		}
 	}
 	slices.Sort(bases)
 	var spans []string
@@ -176,7 +202,7 @@ func (r *remains) words(offset int64) string {
 	if r.start > 0 {
 		text += fmt.Sprintf("; log start %d", r.start)
 	}
-	if k, ok := r.batches[offset]; ok {
+	if k, ok := r.at(offset); ok {
 		text += fmt.Sprintf("; at %d a batch of %d records with checksum %08x", offset, k.next-offset, k.crc)
 	}
 	if r.doubt {
@@ -186,64 +212,18 @@ func (r *remains) words(offset int64) string {
 }
 
 // look is what a power cut of all nodes would leave now.
-func (o *outages) look() []remains {
+func (o *outages) look() *look {
 	t := o.trial
-	logs := t.partitions()
-	var all []remains
-	for _, b := range t.brokers {
-		all = append(all, b.remains(logs)...)
+	for _, b := range t.brokers[len(o.nodes):] {
+		o.nodes = append(o.nodes, b.survivors())
 	}
-	return all
-}
-
-// remains is what a power cut would leave on a node of each partition.
-func (b *broker) remains(logs []*partitionLog) []remains {
-	doubt := b.lost != "" || b.node.Damaged() > 0 || b.node.Misread() > 0
-	var files [][]byte
-	b.node.Certain(func(path string) bool { return isLog(path) && strings.HasSuffix(path, ".wal") },
-		func(_ string, data []byte) { files = append(files, data) })
-	surveys := shard.SurveyOf(wal.Survey(files))
-	all := make([]remains, len(logs))
-	dirs := make([]string, len(logs))
-	ends := make([]int64, len(logs))
-	for i, l := range logs {
-		all[i] = remains{node: b.node.Name(), log: l.String(), batches: make(map[int64]leftOver), doubt: doubt}
-		dirs[i] = fmt.Sprintf("%s-%d/", hex.EncodeToString(l.topic.id[:]), l.index)
-		for _, s := range surveys {
-			if s.Partition.Topic != l.topic.id || s.Partition.Index != l.index {
-				continue
-			}
-			all[i].start, ends[i] = s.Start, s.End
-			for _, x := range s.Batches {
-				all[i].batches[x.Base] = leftOver{x.Base + int64(x.Count), x.CRC, true}
-			}
-		}
+	o.number++
+	x := &look{number: o.number, logs: t.partitions()}
+	for _, n := range o.nodes {
+		x.nodes = append(x.nodes, n.remains(x.logs, x.number))
 	}
-	b.node.Certain(isSegment, func(path string, data []byte) {
-		if i := slices.IndexFunc(dirs, func(dir string) bool { return strings.Contains(path, dir) }); i >= 0 {
-			inSegment(data, ends[i], all[i].batches)
-		}
-	})
-	return all
-}
-
-// inSegment adds the batches of a segment below the end of a checkpoint. Behind that, where recovery truncates, there may be
-// anything: a write that was torn between the two parts of a header looks like a batch at offset 0.
-func inSegment(data []byte, end int64, into map[int64]leftOver) {
-	for next := int64(0); len(data) >= batch.HeaderSize; {
-		size := int(binary.BigEndian.Uint32(data[8:])) + batch.Overhead
-		if size < batch.HeaderSize || size > len(data) {
-			return
-		}
-		one := data[:size]
-		data = data[size:]
-		base, crc := int64(binary.BigEndian.Uint64(one)), binary.BigEndian.Uint32(one[17:])
-		if base >= end || base < next {
-			return
-		}
-		next = base + int64(binary.BigEndian.Uint32(one[23:])) + 1
-		if crc32.Checksum(one[21:], castagnoli) == crc {
-			into[base] = leftOver{next: next, crc: crc}
-		}
+	if o.looked != nil {
+		o.looked(t, x)
 	}
+	return x
 }

@@ -17,8 +17,8 @@ func TestMutantsLeaveTooLittle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mutant.Enable(name)
 			defer mutant.Enable("")
-			for n := range uint64(5) {
-				r := Run(n*outageSeeds, Options{Plan: DrawNodes(n*outageSeeds, 3)})
+			for seed := range uint64(5) {
+				r := Run(seed, Options{Plan: DrawNodes(seed, 3)})
 				if r.Err != nil && strings.Contains(r.Err.Error(), "if all nodes lost their power now") {
 					t.Logf("%.300v", r.Err)
 					return

@@ -41,6 +41,8 @@ type Options struct {
 	Plan *Plan
 	// Tale, if not nil, takes down what happens, for the story of a failure.
 	Tale *Teller
+
+	looked func(t *trial, x *look) // for tests: at each look at what a power cut would leave
 }
 
 // Result is what came of a trial.
@@ -115,7 +117,7 @@ func Run(seed uint64, o Options) Result {
 	w := sim.New(seed, sim.Options{Sends: sends, Keep: plan.World.Keep, Priorities: plan.World.Priorities, Changes: plan.World.Changes, Over: plan.World.Over, Spurious: plan.World.Spurious,
 		Limit: 20 * time.Minute, Steps: cmp.Or(plan.World.Steps, 30e6), Patience: o.Patience, Trace: o.Trace, TraceFrom: o.TraceFrom, Log: o.Log, Watch: o.Tale.watch()})
 	t = &trial{plan: plan, world: w, coders: coders, gone: make(map[string]bool), haunted: make(map[string]bool), ids: make(map[wire.UUID]bool), cuts: make(map[string]int)}
-	t.oracle, t.outages = newOracle(t), newOutages(t)
+	t.oracle, t.outages = newOracle(t), newOutages(t, o.looked)
 	t.setFaults(true)
 	if plan.Reseed != nil {
 		w.Reseed(plan.Reseed.At, plan.Reseed.Number)
