@@ -24,6 +24,7 @@ func TestClusterMutantsAreFound(t *testing.T) {
 		first uint64 // of what one seed in a hundred finds, the first one that did
 	}{
 		{"formation-without-all", runFormation, 0},
+		{"fill-damage-kept-when-whole", runPassed, 0},
 		{"wiped-node-votes", scripted((*clusterWorld).refusals), 0},
 		{"fence-at-takeover", scripted((*clusterWorld).failover), 0},
 		{"older-announcement-wins", runStorm, 0},

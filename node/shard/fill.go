@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"millrace/node/host"
+	"millrace/node/host/mutant"
 	"millrace/node/ordered"
 	"millrace/partition"
 )
@@ -128,12 +129,13 @@ func (f *filler) forget(j *fillJob) {
 func (f *filler) attempt(j *fillJob) bool {
 	l, ok := f.ask(j)
 	if !ok || l.log == nil || l.whole {
+		if !mutant.On("fill-damage-kept-when-whole") {
+			l.release() // the log start may have passed what is damaged
+		}
 		f.forget(j)
 		return false
 	}
-	for _, d := range l.damaged {
-		defer d.Release()
-	}
+	defer l.release() // of these, whatever is asked again
 	err := f.salvage(j, l)
 	if l, ok = f.again(j, l); !ok {
 		return false
@@ -173,9 +175,7 @@ func (f *filler) again(j *fillJob, l lack) (lack, bool) {
 		return l, true
 	}
 	l, ok := f.ask(j)
-	for _, d := range l.damaged {
-		d.Release()
-	}
+	l.release()
 	if !ok || l.log == nil {
 		f.forget(j)
 		return l, false

@@ -212,11 +212,51 @@ func (f *fillWorld) agree(h host.Host) error {
 			return fmt.Errorf("partition %d: %w", p, err)
 		}
 	}
-	return nil
+	return f.tidy(h)
 }
 
 func segments(path string) bool {
 	return strings.HasSuffix(path, ".log") && strings.Contains(path, "partitions/")
+}
+
+// tidy waits until every replica's directory holds nothing but what the replica has: a file that something holds for ever,
+// which read it or was to mend it, is never deleted.
+func (f *fillWorld) tidy(h host.Host) error {
+	for i := range f.sets {
+		for p := range f.acked {
+			var left []string
+			err := f.on(h, i, func(h host.Host, s *Set) error {
+				if err := s.Checkpoint(); err != nil {
+					return err
+				}
+				return until(h, 10*time.Second, "nothing else is there", func() bool {
+					left = f.leftovers(h, i, p)
+					return len(left) == 0
+				})
+			})
+			if err != nil {
+				return fmt.Errorf("node %d, partition %d, files %v: %w", i+1, p, left, err)
+			}
+		}
+	}
+	return nil
+}
+
+// leftovers are the segment files in a replica's directory that are none of its.
+func (f *fillWorld) leftovers(h host.Host, i, p int) []string {
+	files, err := f.log(i, p).Files()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	names, err := h.Disk.List(partitionDir(partition.ID{Topic: f.topic.ID, Index: int32(p)}))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !strings.HasSuffix(name, ".log") || slices.ContainsFunc(files, func(s partition.SegmentInfo) bool {
+			return name == fmt.Sprintf("%020d.log", s.Base) && s.Generation == 0 || name == fmt.Sprintf("%020d-%d.log", s.Base, s.Generation)
+		})
+	})
 }
 
 func (f *fillWorld) describe() string {

@@ -50,7 +50,7 @@ type askHoles struct {
 	answer *host.Future[lack]
 }
 
-// lack is what a partition lacks. With a log, whoever gets it releases the damaged files.
+// lack is what a partition lacks. Whoever gets it calls release, also when it is whole.
 type lack struct {
 	// log is nil when the partition is not here.
 	log *partition.Log
@@ -58,6 +58,13 @@ type lack struct {
 	whole   bool
 	wanted  []partition.OffsetRange
 	damaged []*partition.Damage
+}
+
+// release lets go of the damaged files: until then they are not deleted.
+func (l lack) release() {
+	for _, d := range l.damaged {
+		d.Release()
+	}
 }
 
 func (a *askHoles) happen(r *replica) {

@@ -1,0 +1,87 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"millrace/node/host"
+	"millrace/partition"
+)
+
+// TestDamageBelowTheLogStart: the log start passes a damaged segment before its filler comes to it. Then nothing is
+// missing, and the filler has no work; it must let go of the damaged file all the same. Held, the file stayed on the disk
+// for as long as the node lived, one for each time that this happened, and its directory after its topic.
+func TestDamageBelowTheLogStart(t *testing.T) {
+	for seed := range uint64(3) {
+		if err := runPassed(seed); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func runPassed(seed uint64) error {
+	c := newClusterWorld(seed, 3, 10*time.Minute)
+	f := &fillWorld{clusterWorld: c, d: c.world.Draws("filling")}
+	return c.drive(func(h host.Host) error {
+		if err := errors.Join(f.up(h, 0, 1, 2), f.makeTopic(h)); err != nil {
+			return err
+		}
+		if err := errors.Join(f.load(h, 10), f.agree(h)); err != nil {
+			return err
+		}
+		return f.on(h, 0, f.passDamage)
+	})
+}
+
+// passDamage has a filler ask about each partition at such a moment, and waits until what was damaged is gone.
+func (f *fillWorld) passDamage(h host.Host, s *Set) error {
+	passed := 0
+	for p := range f.acked {
+		id := partition.ID{Topic: f.topic.ID, Index: int32(p)}
+		shard, ok := s.shardOf(id)
+		log := f.log(0, p)
+		if !ok || log == nil {
+			return fmt.Errorf("partition %d is not here", p)
+		}
+		files, err := log.Files()
+		if err != nil || len(files) == 0 {
+			continue
+		}
+		passed++
+		shard.inbox.Post(passSegment{id, files[0]})
+		s.fillers[0].attempt(&fillJob{fillOrder: fillOrder{shard, id}})
+		if v := log.View(); !v.Whole || v.LogStart < files[0].End {
+			return fmt.Errorf("partition %d: the log start is %d, and it lacks %v", p, v.LogStart, v.Holes())
+		}
+		name := fmt.Sprintf("%020d.log", files[0].Base)
+		if err := errors.Join(s.Checkpoint(), until(h, 10*time.Second, name+" is deleted", func() bool {
+			names, err := h.Disk.List(partitionDir(id))
+			return err == nil && !slices.Contains(names, name)
+		})); err != nil {
+			return fmt.Errorf("partition %d: %w", p, err)
+		}
+	}
+	if passed == 0 {
+		return errors.New("there was nothing to damage")
+	}
+	return nil
+}
+
+// passSegment damages a segment and moves the log start behind it, as one step of the shard.
+type passSegment struct {
+	id partition.ID
+	partition.SegmentInfo
+}
+
+func (e passSegment) happen(r *replica) {
+	foundDamage{e.id, e.Base, e.Generation}.happen(r)
+	p := r.partitions[e.id]
+	if err := p.log.SetLogStart(e.End); err != nil {
+		panic(err)
+	}
+	r.change(p)
+	r.noteHoles(p)
+}
