@@ -17,7 +17,8 @@
 //  4. The end: everything is read from the start; the brokers are stopped in order, must leave nothing behind, have the
 //     same bytes in their segments (replicas.go), and are read once more after another start.
 //
-// While this goes on, outage.go looks at what a power cut of all nodes would leave at the moment of an acknowledgement.
+// While this goes on, outage.go looks at what a power cut of all nodes would leave at the moment of every acknowledgement of
+// acks=all; outage_disks.go reads for it what has changed on the disks.
 //
 // What must hold is in oracle.go; the checks follow the list D1 to D19 in docs/simulation.md. A seed that has too few
 // acknowledged records, crashes, rolls or checkpoints has shown nothing and counts as failed.
