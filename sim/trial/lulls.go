@@ -25,9 +25,9 @@ func (p *Plan) drawLulls(d *sim.Draws) {
 	if p.Nodes == 1 || !d.Chance(0.5) {
 		return
 	}
-	p.Lulls = make([]LullPlan, d.Between(10, 16))
+	p.Lulls = make([]LullPlan, d.Between(12, 18))
 	for i := range p.Lulls {
-		p.Lulls[i] = LullPlan{After: int(d.Below(int64(p.Target))), For: time.Duration(d.Skewed(1200, 9000)) * time.Millisecond}
+		p.Lulls[i] = LullPlan{After: int(d.Below(int64(p.Target))), For: time.Duration(d.Skewed(1500, 11500)) * time.Millisecond}
 	}
 	slices.SortFunc(p.Lulls, func(a, b LullPlan) int { return a.After - b.After })
 	for _, b := range []*BrokerPlan{&p.Broker, p.Other} {
