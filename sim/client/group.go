@@ -58,6 +58,9 @@ type Member struct {
 	Generation int32
 	// Earlier is the epoch that a member of the consumer protocol was told before, if it has not been fenced since.
 	Earlier int32
+	// Assigned is the generation for which a classic coordinator has given the member its part. Until then the generation is
+	// known to this coordinator only: after a failover the next one may give its number to another.
+	Assigned int32
 	// Joined says that the member is in a generation, as far as it knows, and has what it is to have.
 	Joined bool
 	// Fenced is why it can never be a member again, if so.

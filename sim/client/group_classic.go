@@ -55,7 +55,7 @@ func (m *Member) join() error {
 	if err != nil {
 		return err
 	}
-	m.ID, m.Generation = joined.MemberId, joined.GenerationId
+	m.ID, m.Generation, m.Assigned = joined.MemberId, joined.GenerationId, -1
 	q := wire.NewSyncGroupRequest()
 	q.GroupId, q.MemberId, q.GenerationId, q.GroupInstanceId = m.o.Group, m.ID, m.Generation, m.instance()
 	q.ProtocolType, q.ProtocolName = joined.ProtocolType, joined.ProtocolName
@@ -82,6 +82,7 @@ func (m *Member) join() error {
 	if synced.ErrorCode != wire.ErrNone {
 		return m.refused(synced.ErrorCode)
 	}
+	m.Assigned = m.Generation
 	return m.assigned(synced.Assignment)
 }
 

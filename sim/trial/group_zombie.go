@@ -15,6 +15,7 @@ type oldRequest struct {
 	life       int
 	generation int32
 	id         string
+	assigned   bool // its generation was one for which it had its part
 	message    wire.Message
 }
 
@@ -32,7 +33,7 @@ func (g *groupState) remember(x *memberState, q wire.Message) {
 	if len(g.said) == remembered {
 		g.said = g.said[remembered/2:]
 	}
-	g.said = append(g.said, oldRequest{x, x.life, x.m.Generation, x.m.ID, q})
+	g.said = append(g.said, oldRequest{x, x.life, x.m.Generation, x.m.ID, x.m.Assigned == x.m.Generation, q})
 }
 
 // beZombie is the task of a client that says again what others have said, as a network does that delivers late or twice
@@ -98,7 +99,8 @@ func (g *groupState) commitAgain(c *client.Client, actor, n int, old oldRequest,
 	}
 	// At its epoch a member may commit for all partitions, also for those that it gave up without a new epoch, when it
 	// changed its subscription. So an old commit must be refused only when the member has heard of another epoch.
-	superseded := g.classic() || old.life == old.member.life && old.id == old.member.m.ID && old.generation < old.member.m.Generation
+	// In the classic protocol a generation that was never complete may come again under its number after a failover.
+	superseded := g.classic() && old.assigned || old.life == old.member.life && old.id == old.member.m.ID && old.generation < old.member.m.Generation
 	for i, err := range c.Repeat(&again, names) {
 		x := list[i]
 		x.Err = err
