@@ -19,6 +19,8 @@ func TestMutantsAreFound(t *testing.T) {
 			continue
 		case m.Name == "replica-lost-snapshot-not-sent-again":
 			run = func(uint64) error { return inGroups(smallLog, loseSnapshot) }
+		case m.Name == "shard-cut-off-leader-rests":
+			run = func(uint64) error { return inGroups(restful, cutOffAtRest) }
 		case m.Name == "shard-retention-at-rest":
 			run = func(uint64) error { return inGroups(restful, retainAtRest) }
 		case strings.HasPrefix(m.Name, "replica-"):

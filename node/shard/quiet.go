@@ -24,18 +24,24 @@ const (
 	sayFilling = 5
 )
 
-// idle says that nothing is to be done in a shard that this replica leads.
+// idle says that nothing is to be done in a shard that this replica leads. Who reaches no majority any more is not idle: its
+// clock has to turn until it sees that it leads no longer, for what it answers meanwhile without asking the others, as
+// heartbeats of groups, is that of a coordinator that may have a successor.
 func (r *replica) idle() bool {
 	last := r.window.last()
 	if !r.serving || r.transferring || r.filling > 0 || r.applied != last || len(r.storing) > 0 || len(r.backlog) > 0 || r.reads.pending() || len(r.lagging) > 0 {
 		return false
 	}
+	reached := 1
 	for _, m := range r.others {
-		if !m.suspected && (m.match != last || r.ticks-m.contactTick > restAfter) {
+		if m.suspected {
+			continue
+		}
+		if reached++; m.match != last || r.ticks-m.contactTick > restAfter {
 			return false
 		}
 	}
-	return true
+	return reached > (len(r.others)+1)/2 || mutant.On("shard-cut-off-leader-rests")
 }
 
 // rest stops heartbeats and ticks when the leader has been idle for some time; it returns whether it did.

@@ -99,15 +99,7 @@ func retainAtRest(s *scripted) error {
 	if code := s.append(leader, -1, time.Second); code != wire.ErrNone {
 		return fmt.Errorf("a batch: error %d", code)
 	}
-	err := s.await("rest", 20*time.Second, func() error {
-		for _, n := range s.nodes {
-			if !n.shard.status.Load().Quiet {
-				return fmt.Errorf("node %d does not rest", n.index+1)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.awaitRest(); err != nil {
 		return err
 	}
 	last := leader.shard.Status().Last
@@ -121,6 +113,39 @@ func retainAtRest(s *scripted) error {
 			return errors.New("it rests")
 		case now.Last == last:
 			return errors.New("it has proposed nothing")
+		}
+		return nil
+	})
+}
+
+func (s *scripted) awaitRest() error {
+	return s.await("rest", 20*time.Second, func() error {
+		for _, n := range s.nodes {
+			if !n.shard.status.Load().Quiet {
+				return fmt.Errorf("node %d does not rest", n.index+1)
+			}
+		}
+		return nil
+	})
+}
+
+// TestCutOffLeaderStepsDown cuts a leader off that rests.
+func TestCutOffLeaderStepsDown(t *testing.T) {
+	if err := inGroups(restful, cutOffAtRest); err != nil {
+		t.Error(err)
+	}
+}
+
+func cutOffAtRest(s *scripted) error {
+	if err := s.awaitRest(); err != nil {
+		return err
+	}
+	leader := s.leader()
+	s.isolate(leader, true)
+	// The others are suspected after at most half a second, and raft looks twice whether a majority has been heard.
+	return s.await("the end of its leadership", 500*time.Millisecond+3*electionTicks*TickEvery, func() error {
+		if now := leader.shard.Status(); now.Serving {
+			return fmt.Errorf("it leads in term %d, at rest: %v", now.Term, now.Quiet)
 		}
 		return nil
 	})

@@ -358,7 +358,7 @@ func (t *trial) goBack(b *broker, down time.Duration) {
 		}
 	}
 	was := steady()
-	if !t.rests(time.Second, nil) || !b.up() || steady() != was || strings.Contains(was, "false") {
+	if !t.rests(time.Second, nil) || !b.up() || steady() != was || strings.Contains(was, "false") || !t.known(b) {
 		return
 	}
 	b.node.Crash(sim.Power)
@@ -372,6 +372,11 @@ func (t *trial) goBack(b *broker, down time.Duration) {
 			return
 		}
 	}
+}
+
+// known says that all others know how often a node has been started.
+func (t *trial) known(b *broker) bool {
+	return !slices.ContainsFunc(t.brokers, func(x *broker) bool { return x != b && !b.running.Reached(int32(x.id)) })
 }
 
 // damagesLog says that the plan damages the write-ahead log of a node.
