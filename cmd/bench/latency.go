@@ -35,6 +35,11 @@ func (t *timings) ms(percentile float64) float64 {
 	return float64(t.h.ValueAtPercentile(percentile)) / 1000
 }
 
+// acks takes what the acknowledgements took.
+func (r *result) acks(t *timings) {
+	r.AckP50, r.AckP99, r.AckP999, r.AckMax = t.ms(50), t.ms(99), t.ms(99.9), t.ms(100)
+}
+
 // retrySoon keeps the client's own pauses out of what is measured.
 var retrySoon = kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })
 
@@ -91,7 +96,7 @@ func (l load) latency(ctx context.Context) (result, error) {
 	if lost := r.Records - p.failed - p.received; lost != 0 {
 		return r, fmt.Errorf("%d records acknowledged, %d came out", r.Records-p.failed, p.received)
 	}
-	r.AckP50, r.AckP99, r.AckP999, r.AckMax = p.ack.ms(50), p.ack.ms(99), p.ack.ms(99.9), p.ack.ms(100)
+	r.acks(p.ack)
 	r.IntendedAckP99 = p.intendedAck.ms(99)
 	r.EndToEndP50, r.EndToEndP99 = p.endToEnd.ms(50), p.endToEnd.ms(99)
 	return r, nil

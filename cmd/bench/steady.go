@@ -46,7 +46,7 @@ func newProduceTimes() *produceTimes {
 
 func (t *produceTimes) fill(r *result) {
 	r.Failed = t.failed.Load()
-	r.AckP50, r.AckP99, r.AckP999, r.AckMax = t.ack.ms(50), t.ack.ms(99), t.ack.ms(99.9), t.ack.ms(100)
+	r.acks(t.ack)
 	r.RequestP50, r.RequestP99 = t.requests.took.ms(50), t.requests.took.ms(99)
 }
 
@@ -72,7 +72,7 @@ func (l load) steady(ctx context.Context) (result, error) {
 		return r.Records * int64(l.size), p.producer.Flush(ctx)
 	})
 	r.Failed = p.failed
-	r.AckP50, r.AckP99, r.AckP999, r.AckMax = p.ack.ms(50), p.ack.ms(99), p.ack.ms(99.9), p.ack.ms(100)
+	r.acks(p.ack)
 	r.IntendedAckP50, r.IntendedAckP99 = p.intendedAck.ms(50), p.intendedAck.ms(99)
 	return r, err
 }

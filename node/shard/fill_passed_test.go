@@ -23,42 +23,30 @@ func TestDamageBelowTheLogStart(t *testing.T) {
 }
 
 func runPassed(seed uint64) error {
-	c := newClusterWorld(seed, 3, 10*time.Minute)
-	f := &fillWorld{clusterWorld: c, d: c.world.Draws("filling")}
-	return c.drive(func(h host.Host) error {
-		if err := errors.Join(f.up(h, 0, 1, 2), f.makeTopic(h)); err != nil {
-			return err
-		}
-		if err := errors.Join(f.load(h, 10), f.agree(h)); err != nil {
-			return err
-		}
-		return f.on(h, 0, f.passDamage)
-	})
+	return inFillWorld(seed, (*fillWorld).passDamage)
 }
 
 // passDamage has a filler ask about each partition at such a moment, and waits until what was damaged is gone.
 func (f *fillWorld) passDamage(h host.Host, s *Set) error {
 	passed := 0
 	for p := range f.acked {
-		id := partition.ID{Topic: f.topic.ID, Index: int32(p)}
-		shard, ok := s.shardOf(id)
-		log := f.log(0, p)
-		if !ok || log == nil {
-			return fmt.Errorf("partition %d is not here", p)
+		j, log, err := f.jobAt(s, p)
+		if err != nil {
+			return err
 		}
 		files, err := log.Files()
 		if err != nil || len(files) == 0 {
 			continue
 		}
 		passed++
-		shard.inbox.Post(passSegment{id, files[0]})
-		s.fillers[0].attempt(&fillJob{fillOrder: fillOrder{shard, id}})
+		j.shard.inbox.Post(passSegment{j.id, files[0]})
+		s.fillers[0].attempt(j)
 		if v := log.View(); !v.Whole || v.LogStart < files[0].End {
 			return fmt.Errorf("partition %d: the log start is %d, and it lacks %v", p, v.LogStart, v.Holes())
 		}
 		name := fmt.Sprintf("%020d.log", files[0].Base)
 		if err := errors.Join(s.Checkpoint(), until(h, 10*time.Second, name+" is deleted", func() bool {
-			names, err := h.Disk.List(partitionDir(id))
+			names, err := h.Disk.List(partitionDir(j.id))
 			return err == nil && !slices.Contains(names, name)
 		})); err != nil {
 			return fmt.Errorf("partition %d: %w", p, err)

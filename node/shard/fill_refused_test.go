@@ -14,37 +14,50 @@ import (
 // an error. Taken for progress it was brought ten times a second for ever, each time with a checkpoint, and no line of
 // the log told of it.
 func TestRefusedFillIsNoProgress(t *testing.T) {
-	c := newClusterWorld(1, 3, 10*time.Minute)
+	if err := inFillWorld(1, (*fillWorld).pullAgain); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inFillWorld loads three nodes until all of them have the same, and then does something on the first.
+func inFillWorld(seed uint64, do func(f *fillWorld, h host.Host, s *Set) error) error {
+	c := newClusterWorld(seed, 3, 10*time.Minute)
 	f := &fillWorld{clusterWorld: c, d: c.world.Draws("filling")}
-	if err := c.drive(func(h host.Host) error {
+	return c.drive(func(h host.Host) error {
 		if err := errors.Join(f.up(h, 0, 1, 2), f.makeTopic(h)); err != nil {
 			return err
 		}
 		if err := errors.Join(f.load(h, 10), f.agree(h)); err != nil {
 			return err
 		}
-		return f.on(h, 0, func(_ host.Host, s *Set) error { return f.pullAgain(s) })
-	}); err != nil {
-		t.Fatal(err)
+		return f.on(h, 0, func(h host.Host, s *Set) error { return do(f, h, s) })
+	})
+}
+
+// jobAt is what a filler of the first node is asked to do for a partition, and the log that it is for.
+func (f *fillWorld) jobAt(s *Set, p int) (*fillJob, *partition.Log, error) {
+	id := partition.ID{Topic: f.topic.ID, Index: int32(p)}
+	shard, ok := s.shardOf(id)
+	log := f.log(0, p)
+	if !ok || log == nil {
+		return nil, nil, fmt.Errorf("partition %d is not here", p)
 	}
+	return &fillJob{fillOrder: fillOrder{shard, id}}, log, nil
 }
 
 // pullAgain pulls what node 1 has.
-func (f *fillWorld) pullAgain(s *Set) error {
+func (f *fillWorld) pullAgain(_ host.Host, s *Set) error {
 	pulled := 0
 	for p := range f.acked {
-		id := partition.ID{Topic: f.topic.ID, Index: int32(p)}
-		shard, ok := s.shardOf(id)
-		log := f.log(0, p)
-		if !ok || log == nil {
-			return fmt.Errorf("partition %d is not here", p)
+		j, log, err := f.jobAt(s, p)
+		if err != nil {
+			return err
 		}
 		v := log.View()
 		if v.LogStart == v.End {
 			continue
 		}
 		pulled++
-		j := &fillJob{fillOrder: fillOrder{shard, id}}
 		at, err := s.fillers[0].pullFrom(j, log, partition.OffsetRange{Start: v.LogStart, End: v.End}, 2)
 		if at != v.LogStart || !errors.Is(err, errRefused) {
 			return fmt.Errorf("partition %d: what is here already was brought up to %d: %w", p, at, err)

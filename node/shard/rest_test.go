@@ -24,14 +24,8 @@ func TestRestsAgain(t *testing.T) {
 }
 
 func (c *clusterWorld) restAgain(h host.Host) error {
-	if err := c.up(h, 0, 1, 2); err != nil {
-		return err
-	}
-	topic, err := c.newTopic(0, "events", 3)
+	topic, err := c.settled(h, 0, 3)
 	if err != nil {
-		return err
-	}
-	if err := until(h, 20*time.Second, "preferred leaders lead", func() bool { return c.settledAt(topic, true) }); err != nil {
 		return err
 	}
 	rest := func() bool { return c.all(func(_ int, s *Set) bool { return s.quiet() }) }

@@ -96,18 +96,24 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-func (c *clusterWorld) failover(h host.Host) error {
+// settled starts three nodes, makes a topic at one of them, and waits until the preferred ones lead its partitions.
+func (c *clusterWorld) settled(h host.Host, i int, partitions int32) (*catalog.Topic, error) {
 	if err := c.up(h, 0, 1, 2); err != nil {
-		return err
+		return nil, err
 	}
-	topic, err := c.newTopic(2, "events", 6)
+	topic, err := c.newTopic(i, "events", partitions)
+	if err != nil {
+		return nil, err
+	}
+	return topic, until(h, 20*time.Second, "preferred leaders lead", func() bool { return c.settledAt(topic, true) })
+}
+
+func (c *clusterWorld) failover(h host.Host) error {
+	topic, err := c.settled(h, 2, 6)
 	if err != nil {
 		return err
 	}
 	preferred := func() bool { return c.settledAt(topic, true) }
-	if err := until(h, 20*time.Second, "preferred leaders lead", preferred); err != nil {
-		return err
-	}
 	dead := int(c.sets[0].Controller()) - 1
 	other := (dead + 1) % 3
 	c.crash(dead, []sim.End{sim.Kill, sim.Power}[h.Random.Uint64("how")%2])

@@ -124,6 +124,7 @@ type request struct {
 
 // NewProducer returns a producer without a producer id yet.
 func NewProducer(c *Client, o ProducerOptions) *Producer {
+	o.InFlight = cmp.Or(o.InFlight, inFlight)
 	return &Producer{c: c, o: o, id: -1, epoch: -1, sequences: make(map[lane]int32), unchecked: make(map[string]bool), rd: newLibrdkafka()}
 }
 
@@ -257,7 +258,7 @@ func (p *Producer) launchOne() bool {
 		pick = p.pickOne
 	}
 	addr, take := pick(now)
-	if len(take) == 0 || p.flyingTo(addr) >= cmp.Or(p.o.InFlight, inFlight) || p.interrupted(addr) {
+	if len(take) == 0 || p.flyingTo(addr) >= p.o.InFlight || p.interrupted(addr) {
 		return false
 	}
 	p.queue = slices.DeleteFunc(p.queue, func(b *Batch) bool { return slices.Contains(take, b) })

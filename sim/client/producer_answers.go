@@ -173,7 +173,7 @@ func (p *Producer) settleOne(b *Batch, r *wire.ProduceResponsePartitionProduceRe
 // checkState: everything before it has its outcome, and no sequence was given up; if the broker does not know the sequence, it has
 // forgotten.
 func (p *Producer) checkState(b *Batch, code wire.ErrorCode) {
-	refused := p.o.Refused > 0 && len(b.bytes) > p.o.Refused && b.Attempts > 1
+	refused := p.tooLarge(b) && b.Attempts > 1
 	if p.o.Idempotent && !p.stale && aboutState(code) && !refused {
 		p.c.violated(&Violation{fmt.Sprintf("Produce to %s-%d, producer %d/%d, sequence %d: %v", b.Topic, b.Partition, b.producer, b.epoch, b.sequence, code)})
 	}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -73,7 +72,7 @@ func (p *Producer) pickOne(now host.Instant) (addr string, take []*Batch) {
 		case leader == "":
 			p.unchecked[b.Topic] = true
 		case b.retryAt > now, p.rd.draining[l], flying && p.fliesElsewhere(l, leader):
-		case p.flyingTo(leader) >= cmp.Or(p.o.InFlight, inFlight), p.interrupted(leader):
+		case p.flyingTo(leader) >= p.o.InFlight, p.interrupted(leader):
 		default:
 			return leader, []*Batch{b}
 		}

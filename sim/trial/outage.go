@@ -141,11 +141,11 @@ func (o *outages) check(l *partitionLog, b *client.Batch, all *look, when string
 	crc, known := b.CRC()
 	known = known && !l.topic.plan.AppendTime
 	have, replicas := 0, int(l.topic.plan.Replicas)
-	i := slices.Index(all.logs, l)
-	for _, node := range all.nodes {
-		if i < 0 {
-			break
-		}
+	i, nodes := slices.Index(all.logs, l), all.nodes
+	if i < 0 {
+		nodes = nil // it was not there yet
+	}
+	for _, node := range nodes {
 		r := &node[i]
 		k, there := r.at(b.Offset)
 		there = there && k.next == b.Offset+int64(len(b.Records)) && (!known || k.crc == crc)
@@ -157,10 +157,8 @@ func (o *outages) check(l *partitionLog, b *client.Batch, all *look, when string
 		return
 	}
 	var text strings.Builder
-	for _, node := range all.nodes {
-		if i >= 0 {
-			fmt.Fprintf(&text, "\n  %s", node[i].words(b.Offset))
-		}
+	for _, node := range nodes {
+		fmt.Fprintf(&text, "\n  %s", node[i].words(b.Offset))
 	}
 	id, _ := parseValue(b.Records[0].Value)
 	o.trial.failf("%v: offsets %d to %d (record %v and %d more), %s with acks=all, would be left on %d of %d replicas if all nodes lost their power now:%s",

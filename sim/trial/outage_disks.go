@@ -15,7 +15,7 @@ import (
 	"millrace/wal"
 )
 
-// survivors is is what the looks at one node know of its disk. They read only what has changed since the last one; what they find
+// survivors is what the looks at one node know of its disk. They read only what has changed since the last one; what they find
 // is what a first look would find.
 type survivors struct {
 	broker        *broker
