@@ -15,7 +15,7 @@ JOBS ?= $(shell nproc)
 STARTS ?= 3
 LIMIT ?= 2000
 TESTFLAGS ?=
-FUZZTIME ?= 10s
+FUZZCOUNT ?= 100000x
 MINUTES ?= 2
 
 .PHONY: build cross reproducible test race fuzz lint generate seeds mutants chaos demo demo-cluster compat oracle durability bench clean
@@ -47,8 +47,8 @@ test: ## everything that needs no other software
 race: ## the same under the race detector
 	$(GO) test -race $(TESTFLAGS) ./...
 
-fuzz: ## each fuzz target for FUZZTIME
-	.ci/fuzz $(FUZZTIME)
+fuzz: ## each fuzz target for FUZZCOUNT executions
+	.ci/fuzz $(FUZZCOUNT)
 
 lint: ## gofmt, vet, the rule of the door, staticcheck
 	@bad=$$(git ls-files -co --exclude-standard '*.go' | while read -r f; do [ ! -f "$$f" ] || echo "$$f"; done | xargs gofmt -l); if [ -n "$$bad" ]; then echo "not formatted:"; echo "$$bad"; exit 1; fi
