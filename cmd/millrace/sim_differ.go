@@ -102,7 +102,7 @@ func firstDifference(ctx context.Context, a, b []string) (*difference, error) {
 			return nil, err
 		}
 		c := exec.CommandContext(ctx, self, append([]string{"sim", "--plans", os.DevNull, "--trace", "/dev/fd/3"}, args...)...)
-		c.Env = append(os.Environ(), workerEnvironments[i]...)
+		c.Env = append(os.Environ(), twiceEnvironments[i]...)
 		c.ExtraFiles = []*os.File{w}
 		err = c.Start()
 		w.Close()

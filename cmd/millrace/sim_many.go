@@ -12,8 +12,14 @@ import (
 	"millrace/sim/trial"
 )
 
-// kinds of workers for --twice: the second one collects garbage as often as it can, on other threads.
-var workerEnvironments = [][]string{{"GOGC=200", "GOMAXPROCS=1"}, {"GOGC=20", "GOMAXPROCS=3"}}
+// onceEnvironment is for workers that run each seed once. A world is one thread, and there are as many jobs as cores: threads
+// that collect garbage beside it would only be in the way. And a world ends soon: its garbage is collected then, when there is
+// next to nothing to mark, and before that only if it is unusually much.
+var onceEnvironment = []string{"GOGC=off", "GOMEMLIMIT=1000MiB", "GOMAXPROCS=1"}
+
+// twiceEnvironments are those of the two kinds of workers for --twice: the second one collects garbage as often as it can, on
+// other threads.
+var twiceEnvironments = [][]string{onceEnvironment, {"GOGC=20", "GOMAXPROCS=3"}}
 
 // pool runs seeds in several processes.
 type pool struct {
@@ -162,10 +168,9 @@ func (s *session) simMany(ctx context.Context, f *simFlags, from, to uint64) err
 
 // kinds are the workers that run each seed.
 func (f *simFlags) kinds() (kinds []workerKind) {
-	// A world is one thread, and there are as many jobs as cores: threads that collect garbage beside it would only be in the way.
-	environments := [][]string{{"GOGC=800", "GOMAXPROCS=1"}}
+	environments := [][]string{onceEnvironment}
 	if f.twice {
-		environments = workerEnvironments
+		environments = twiceEnvironments
 	}
 	for _, env := range environments {
 		kinds = append(kinds, workerKind{f.mutant, f.nodes, env, f.beyond})

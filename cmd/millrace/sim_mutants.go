@@ -135,7 +135,7 @@ func (s *session) hunt(ctx context.Context, f *simFlags, name string, from uint6
 	found := make(map[uint64]string)
 	next := counter(from, from+uint64(f.limit)-1, 1)
 	p := pool{hunting, f.jobs}
-	err = p.each([]workerKind{{mutant: name, nodes: f.nodes, beyond: f.beyond}}, func() (errand, bool) {
+	err = p.each([]workerKind{{mutant: name, nodes: f.nodes, env: onceEnvironment, beyond: f.beyond}}, func() (errand, bool) {
 		if len(found) > 0 {
 			return errand{}, false
 		}
@@ -144,7 +144,7 @@ func (s *session) hunt(ctx context.Context, f *simFlags, name string, from uint6
 		if r.Error == "" || r.Empty {
 			return
 		}
-		if w, err := startWorker(ctx, workerKind{nodes: f.nodes, beyond: f.beyond}); err == nil {
+		if w, err := startWorker(ctx, workerKind{nodes: f.nodes, env: onceEnvironment, beyond: f.beyond}); err == nil {
 			without, _ := w.run(r.Seed)
 			w.stop()
 			if without.Error != "" {
