@@ -55,12 +55,16 @@ func (c *Certainty) Look() (files []*CertainFile, changed bool) {
 
 // list finds the files again, and says whether others are there than before.
 func (c *Certainty) list(d *disk) bool {
-	var files []*CertainFile
-	for _, p := range sortedPaths(d.stable) {
-		f := d.stable[p]
-		if f.dir || !c.match(p) {
-			continue
+	var paths []string
+	for p, f := range d.stable { //door:ordered sorted below
+		if !f.dir && c.match(p) {
+			paths = append(paths, p)
 		}
+	}
+	slices.Sort(paths)
+	files := make([]*CertainFile, 0, len(paths))
+	for _, p := range paths {
+		f := d.stable[p]
 		i := slices.IndexFunc(c.files, func(x *CertainFile) bool { return x.inode == f && x.Path == p })
 		if i >= 0 {
 			files = append(files, c.files[i])

@@ -73,6 +73,7 @@ type Surveyor struct {
 	taken    []*surveyedGroup // by recovery, in their order
 	refused  bool             // the last of them was, and nothing follows
 	groups   []*surveyedGroup
+	states   map[uint64][]State // of the shards of which none has changed since they were listed
 }
 
 // Survey says what the files hold. What it returned before is not good any more.
@@ -84,6 +85,7 @@ func (s *Surveyor) Survey(files []*SurveyedFile) []RecoveredShard {
 	}
 	if s.recovery == nil || same < len(s.taken) {
 		s.recovery, s.taken, s.refused, same = newRecovery(), nil, false, 0
+		s.states = make(map[uint64][]State)
 	}
 	for _, g := range groups[same:] {
 		if s.refused || !s.recovery.follows(g.header) {
@@ -91,18 +93,33 @@ func (s *Surveyor) Survey(files []*SurveyedFile) []RecoveredShard {
 		}
 		s.taken = append(s.taken, g)
 		s.refused = s.recovery.add(g.header, g.records) != nil
+		for i := range g.records {
+			if k := g.records[i].kind; k == kindState || k == kindDelete || k == kindForget {
+				delete(s.states, g.records[i].shard)
+			}
+		}
 	}
-	var all []RecoveredShard
+	all := make([]RecoveredShard, 0, len(s.recovery.shards))
 	for _, id := range slices.Sorted(maps.Keys(s.recovery.shards)) {
-		s := *s.recovery.shards[id] // it stays as it is when the copies are put in their places
-		if s.whole(id) != nil {
+		shard := *s.recovery.shards[id] // it stays as it is when the copies are put in their places
+		if shard.whole(id) != nil {
 			continue
 		}
-		out := RecoveredShard{ID: id, HardState: s.record.hard, Compact: s.record.compact, Entries: s.entries}
-		for _, key := range slices.Sorted(maps.Keys(s.states)) {
-			out.State = append(out.State, State{key, s.states[key].value})
+		states, same := s.states[id]
+		if !same {
+			states = shard.list()
+			s.states[id] = states
 		}
-		all = append(all, out)
+		all = append(all, RecoveredShard{ID: id, HardState: shard.record.hard, Compact: shard.record.compact, Entries: shard.entries, State: states})
+	}
+	return all
+}
+
+// list is the shard's states, sorted.
+func (s *recovering) list() []State {
+	all := make([]State, 0, len(s.states))
+	for _, key := range slices.Sorted(maps.Keys(s.states)) {
+		all = append(all, State{key, s.states[key].value})
 	}
 	return all
 }
@@ -150,8 +167,8 @@ func surveyGroup(b []byte, g groupHeader) *surveyedGroup {
 		return torn
 	}
 	seed := g.seed()
-	var records []scanned
 	at, end := g.offset+groupBytes, g.offset+g.length
+	records := make([]scanned, 0, g.records) // its header has no more than fit into its length
 	for range g.records {
 		if end-at < recordBytes {
 			return torn

@@ -135,7 +135,14 @@ func (l *partitionLog) directory() string {
 
 // newLeftOvers puts together what the log and the segments have.
 func newLeftOvers(surveys []*shard.Survey, segments []*segmentBatches, look int) *leftOvers {
-	x := &leftOvers{surveys: surveys, segments: segments, taken: make([]int, len(surveys)), batches: make(map[int64]leftOver)}
+	number := 0
+	for _, s := range surveys {
+		number += len(s.Batches)
+	}
+	for _, s := range segments {
+		number += len(s.batches)
+	}
+	x := &leftOvers{surveys: surveys, segments: segments, taken: make([]int, len(surveys)), batches: make(map[int64]leftOver, number)}
 	var end int64
 	for i, s := range surveys {
 		x.start, end, x.taken[i] = s.Start, s.End, len(s.Batches)
