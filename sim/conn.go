@@ -60,7 +60,11 @@ func (c *conn) Read(p []byte) (int, error) {
 		if len(c.inbox) > 0 {
 			n := copy(p, c.inbox[0])
 			w.io("recv", c.local, c.id, c.sent, int64(n), p[:n])
-			if c.inbox[0] = c.inbox[0][n:]; len(c.inbox[0]) == 0 {
+			switch c.inbox[0] = c.inbox[0][n:]; {
+			case len(c.inbox[0]) > 0:
+			case len(c.inbox) == 1:
+				c.inbox[0], c.inbox = nil, c.inbox[:0] // the next chunk takes its place
+			default:
 				c.inbox = c.inbox[1:]
 			}
 			c.credit(int64(n))

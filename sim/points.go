@@ -66,9 +66,12 @@ func (n *Node) Disarm() {
 // reach counts a point and ends the node when it is the armed one. It returns only if the node lives. A
 // node that is paused stops at its next yield.
 func (inc *incarnation) reach(p Point) {
-	if !inc.armed || inc.dead {
-		return
+	if inc.armed && !inc.dead { // rarely; the rest is apart so that the compiler inlines this
+		inc.count(p)
 	}
+}
+
+func (inc *incarnation) count(p Point) {
 	inc.counts[p]++
 	if p != inc.crash.Point || inc.counts[p] < inc.crash.Count {
 		return

@@ -273,7 +273,7 @@ func (e timer) fire() {
 func (w *World) pick() *task {
 	best := -1
 	for i, t := range w.runnable {
-		if !t.inc.node.paused && (best < 0 || t.rank < w.runnable[best].rank) {
+		if (best < 0 || t.rank < w.runnable[best].rank) && !t.inc.node.paused {
 			best = i
 		}
 	}
