@@ -14,8 +14,9 @@ import (
 
 // onceEnvironment is for workers that run each seed once. A world is one thread, and there are as many jobs as cores: threads
 // that collect garbage beside it would only be in the way. And a world ends soon: its garbage is collected then, when there is
-// next to nothing to mark, and before that only if it is unusually much.
-var onceEnvironment = []string{"GOGC=off", "GOMEMLIMIT=1000MiB", "GOMAXPROCS=1"}
+// next to nothing to mark, and before that only if it is unusually much. What is given back to the system can be taken again at
+// no cost as long as nobody else needs it (madvdontneed=0).
+var onceEnvironment = []string{"GOGC=off", "GOMEMLIMIT=1000MiB", "GOMAXPROCS=1", "GODEBUG=madvdontneed=0"}
 
 // twiceEnvironments are those of the two kinds of workers for --twice: the second one collects garbage as often as it can, on
 // other threads.

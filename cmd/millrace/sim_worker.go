@@ -66,13 +66,23 @@ func simWorker(in io.Reader, out io.Writer, nodes int, beyond bool) error {
 		}
 		began := cpuTime()
 		r := report(trial.Run(p.Seed, trial.Options{Plan: p, Patience: seedPatience()}))
-		runtime.GC() // between two worlds hardly anything lives, so that there is little to mark
+		collect()
 		r.CPU = cpuTime() - began
 		if err := w.Encode(r); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
+}
+
+// collect collects the garbage of worlds that have ended, as soon as there is much of it: between two worlds hardly anything
+// lives, so that there is little to mark. After each of many small worlds it would give memory back that the next one takes again.
+func collect() {
+	const much = 100 << 20
+	var m runtime.MemStats
+	if runtime.ReadMemStats(&m); m.HeapAlloc > much {
+		runtime.GC()
+	}
 }
 
 // workerPlan is the plan that a line names by its seed, or holds.
