@@ -97,6 +97,10 @@ func (t *trial) machine(id int) *sim.Node {
 
 // disconnect is a fault between nodes.
 func (t *trial) disconnect(f FaultPlan) {
+	clog := t.world.ClogWay
+	if f.Kind == faultClog && f.Both {
+		clog, f.Both = t.world.Clog, false
+	}
 	t.eachLink(f, func(a, b *sim.Node) {
 		switch f.Kind {
 		case faultCut:
@@ -105,7 +109,7 @@ func (t *trial) disconnect(f FaultPlan) {
 				t.world.Cut(a, b)
 			}
 		case faultClog:
-			t.world.ClogWay(a, b, f.For)
+			clog(a, b, f.For)
 		case faultSlowLink:
 			t.world.SlowLink(a, b, f.Delay, f.For)
 		case faultReset:

@@ -25,7 +25,7 @@ func (p *Plan) drawLulls(d *sim.Draws) {
 	if p.Nodes == 1 || !d.Chance(0.5) {
 		return
 	}
-	p.Lulls = make([]LullPlan, d.Between(12, 18))
+	p.Lulls = make([]LullPlan, d.Between(9, 13))
 	for i := range p.Lulls {
 		p.Lulls[i] = LullPlan{After: int(d.Below(int64(p.Target))), For: time.Duration(d.Skewed(1500, 11500)) * time.Millisecond}
 	}

@@ -169,9 +169,6 @@ func DrawNodes(seed uint64, nodes int) *Plan {
 	if nodes == 0 {
 		p.Nodes = sim.Pick(sim.NewDraws(seed, "plan/nodes"), 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5)
 	}
-	if p.Nodes > 1 {
-		p.Target += p.Target / 4 // lulls take from what comes beyond it
-	}
 	p.World = drawWorld(sim.NewDraws(seed, "plan/world"))
 	p.Broker = drawBroker(sim.NewDraws(seed, "plan/broker"))
 	p.Topics = drawTopics(sim.NewDraws(seed, "plan/topics"))
