@@ -136,7 +136,7 @@ func (p *pair) side(ctx context.Context, what, dir string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.broker, err = broker.Choose(ctx, what, dir, listen); err != nil {
+	if s.broker, err = broker.Choose(ctx, what, dir, listen, soonDeleted); err != nil {
 		return nil, err
 	}
 	s.name = s.broker.Name
@@ -250,6 +250,13 @@ func (p *pair) round(ctx context.Context, round int) error {
 	return nil
 }
 
+// soonDeleted is for Kafka, which keeps the files of a deleted topic for a minute whatever the topic's file.delete.delay.ms:
+// gigabytes would be given back to the device in the middle of another broker's load.
+const soonDeleted = "log.segment.delete.delay.ms=1000"
+
+// settled is how long what was deleted last is waited for.
+const settled = 3 * time.Second
+
 // calm is how long the disk is left alone before a latency load: what was deleted before is given back to the device meanwhile.
 const calm = 15 * time.Second
 
@@ -267,6 +274,7 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 		}
 		l.topic = s.wrote
 	}
+	time.Sleep(time.Duration(float64(settled) * p.scale))
 	syncDisks()
 	var r result
 	var err error
