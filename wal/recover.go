@@ -22,6 +22,7 @@ type recovering struct {
 	entries []Entry          // contiguous, in the order of their groups
 	copies  map[uint64]Entry // written again for files that are gone or will be
 	states  map[string]scanned
+	listed  []State // what list has made of the states; nil when they have changed since
 }
 
 func newRecovery() *recovery { return &recovery{shards: map[uint64]*recovering{}} }
@@ -72,9 +73,10 @@ func (r *recovery) record(rec *scanned) error {
 			return fmt.Errorf("%w: shard %d has entry %d, and none before it since entry %d", ErrCorrupt, rec.shard, e.Index, s.last())
 		}
 	case kindState:
-		s.states[string(rec.body)] = *rec
+		s.states[string(rec.body)], s.listed = *rec, nil
 	case kindDelete:
 		delete(s.states, string(rec.body))
+		s.listed = nil
 	default:
 		return fmt.Errorf("%w: it has records of kind %d, which this version of Millrace does not know", ErrForeign, rec.kind)
 	}

@@ -73,7 +73,6 @@ type Surveyor struct {
 	taken    []*surveyedGroup // by recovery, in their order
 	refused  bool             // the last of them was, and nothing follows
 	groups   []*surveyedGroup
-	states   map[uint64][]State // of the shards of which none has changed since they were listed
 }
 
 // Survey says what the files hold. What it returned before is not good any more.
@@ -85,7 +84,6 @@ func (s *Surveyor) Survey(files []*SurveyedFile) []RecoveredShard {
 	}
 	if s.recovery == nil || same < len(s.taken) {
 		s.recovery, s.taken, s.refused, same = newRecovery(), nil, false, 0
-		s.states = make(map[uint64][]State)
 	}
 	for _, g := range groups[same:] {
 		if s.refused || !s.recovery.follows(g.header) {
@@ -93,22 +91,13 @@ func (s *Surveyor) Survey(files []*SurveyedFile) []RecoveredShard {
 		}
 		s.taken = append(s.taken, g)
 		s.refused = s.recovery.add(g.header, g.records) != nil
-		for i := range g.records {
-			if k := g.records[i].kind; k == kindState || k == kindDelete || k == kindForget {
-				delete(s.states, g.records[i].shard)
-			}
-		}
 	}
 	all := make([]RecoveredShard, 0, len(s.recovery.shards))
 	for _, id := range slices.Sorted(maps.Keys(s.recovery.shards)) {
+		states := s.recovery.shards[id].list()
 		shard := *s.recovery.shards[id] // it stays as it is when the copies are put in their places
 		if shard.whole(id) != nil {
 			continue
-		}
-		states, same := s.states[id]
-		if !same {
-			states = shard.list()
-			s.states[id] = states
 		}
 		all = append(all, RecoveredShard{ID: id, HardState: shard.record.hard, Compact: shard.record.compact, Entries: shard.entries, State: states})
 	}
@@ -117,11 +106,13 @@ func (s *Surveyor) Survey(files []*SurveyedFile) []RecoveredShard {
 
 // list is the shard's states, sorted.
 func (s *recovering) list() []State {
-	all := make([]State, 0, len(s.states))
-	for _, key := range slices.Sorted(maps.Keys(s.states)) {
-		all = append(all, State{key, s.states[key].value})
+	if s.listed == nil {
+		s.listed = make([]State, 0, len(s.states))
+		for _, key := range slices.Sorted(maps.Keys(s.states)) {
+			s.listed = append(s.listed, State{key, s.states[key].value})
+		}
 	}
-	return all
+	return s.listed
 }
 
 // order lists the whole groups in the order of the log, from the oldest file on that the last of them needs.
