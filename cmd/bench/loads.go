@@ -264,9 +264,7 @@ func (l load) createTopics(ctx context.Context) (result, error) {
 
 func (l load) createTopic(ctx context.Context, name string) error {
 	return l.admin(func(a *kadm.Client) error {
-		// What is deleted after a load must not be deleted while another broker's is measured.
-		soon := map[string]*string{"file.delete.delay.ms": kadm.StringPtr("1000")}
-		if _, err := a.CreateTopic(ctx, int32(l.partitions), int16(l.replicas), soon, name); err != nil {
+		if _, err := a.CreateTopic(ctx, int32(l.partitions), int16(l.replicas), nil, name); err != nil {
 			return fmt.Errorf("creating topic %s: %w", name, err)
 		}
 		return nil

@@ -122,7 +122,7 @@ func (p *pair) side(ctx context.Context, what, dir string) (*side, error) {
 		if what == "" {
 			what = broker.MillraceClusterLine("build/millrace")
 		}
-		c, err := broker.ChooseCluster(ctx, what, dir, p.nodes, nil)
+		c, err := broker.ChooseCluster(ctx, what, dir, p.nodes, nil, soonDeleted)
 		if err != nil {
 			return nil, err
 		}
@@ -250,8 +250,8 @@ func (p *pair) round(ctx context.Context, round int) error {
 	return nil
 }
 
-// soonDeleted is for Kafka, which keeps the files of a deleted topic for a minute whatever the topic's file.delete.delay.ms:
-// gigabytes would be given back to the device in the middle of another broker's load.
+// soonDeleted is for Kafka, which keeps the files of a deleted topic for a minute, whatever the topic's own delay: gigabytes
+// would be given back to the device in the middle of another broker's load.
 const soonDeleted = "log.segment.delete.delay.ms=1000"
 
 // settled is how long what was deleted last is waited for.

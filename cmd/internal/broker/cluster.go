@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,8 +44,9 @@ type Detour func(from, to int, address string) (string, error)
 func direct(_, _ int, address string) (string, error) { return address, nil }
 
 // ChooseCluster makes n brokers on free ports of this machine with their directories below dir, "kafka" or from a command
-// line for Command. Connections of clients and between brokers take the detour if there is one.
-func ChooseCluster(ctx context.Context, what, dir string, n int, detour Detour) (*Cluster, error) {
+// line for Command. Connections of clients and between brokers take the detour if there is one. Lines of kafkaConfig are added
+// to Kafka's configuration.
+func ChooseCluster(ctx context.Context, what, dir string, n int, detour Detour, kafkaConfig ...string) (*Cluster, error) {
 	listens, err := FreeAddresses(n)
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func ChooseCluster(ctx context.Context, what, dir string, n int, detour Detour) 
 		c.Nodes = append(c.Nodes, b)
 	}
 	if what == "kafka" {
-		return c, c.runKafka(ctx, peers, detour)
+		return c, c.runKafka(ctx, peers, detour, kafkaConfig)
 	}
 	for _, b := range c.Nodes {
 		b.runCommand(what)
@@ -101,7 +103,7 @@ func seenFrom(node int, addresses []string, detour Detour) (string, error) {
 }
 
 // runKafka makes the nodes brokers of Apache Kafka, whose controllers listen on the peers' addresses.
-func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Detour) error {
+func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Detour, more []string) error {
 	jars, err := kafka.Fetch(ctx)
 	if err != nil {
 		return err
@@ -112,10 +114,10 @@ func (c *Cluster) runKafka(ctx context.Context, controllers []string, detour Det
 	}
 	for i, b := range c.Nodes {
 		k := kafka.Node{ID: i + 1, Dir: b.Data, Listen: b.Listen, Advertise: b.Place.Advertise, Controller: controllers[i],
-			Voters: b.Place.Peers, Factor: min(3, len(c.Nodes))}
+			Voters: b.Place.Peers, Factor: min(3, len(c.Nodes)), More: slices.Clone(more)}
 		if detour != nil {
 			k.Replication = replication[i]
-			k.More = []string{"broker.rack=" + b.Place.Rack, "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector"}
+			k.More = append(k.More, "broker.rack="+b.Place.Rack, "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector")
 			if k.ReplicationAt, err = detour(-1, i+1, replication[i]); err != nil {
 				return err
 			}
