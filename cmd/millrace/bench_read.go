@@ -106,8 +106,10 @@ func (r *benchReader) close() {
 }
 
 func (s *session) benchConsume(ctx context.Context, o benchOptions) error {
+	// A partition whose start is found only when the others have been read joins them at the next fetch, which must come well
+	// before contactTime is over: then it is taken for the end.
 	c, err := s.client(ctx, kgo.ConsumeTopics(o.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20))
+		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20), kgo.FetchMaxWait(time.Second))
 	if err != nil {
 		return err
 	}
