@@ -67,6 +67,71 @@ func readInt(b []byte, p int) (int, int) {
 
 // parse finds the fields of the record at p and returns where the next one begins, or bad.
 func (r *raw) parse(b []byte, p int) int {
+	if next := r.parseShort(b, p); next != 0 {
+		return next
+	}
+	return r.parseAny(b, p)
+}
+
+// short reads a number of at most two bytes from the lowest ones of w, which is what nearly all numbers of a record are.
+// It returns the number of bytes, 0 when there are more than two.
+func short(w uint64) (uint64, int) {
+	if w&0x80 == 0 {
+		return w & 0x7f, 1
+	}
+	if w&0x8000 == 0 {
+		return w&0x7f | w>>1&0x3f80, 2
+	}
+	return 0, 0
+}
+
+// parseShort is parse for a record of at most 8 KiB without headers whose numbers take one or two bytes each, with
+// something behind it; it returns 0 for any other. It takes half the time of parseAny.
+func (r *raw) parseShort(b []byte, p int) int {
+	if len(b)-p < 8 {
+		return 0
+	}
+	w := binary.LittleEndian.Uint64(b[p:])
+	size, n := short(w)
+	if n == 0 || size&1 != 0 {
+		return 0
+	}
+	p += n
+	end := p + int(size>>1)
+	timestamp, m := short(w >> (8*n + 8))
+	p += 1 + m
+	if m == 0 || p > end || len(b)-end < 8 {
+		return 0
+	}
+	w = binary.LittleEndian.Uint64(b[p:])
+	offset, n := short(w)
+	key, m := short(w >> (8 * n))
+	if n == 0 || m == 0 {
+		return 0
+	}
+	p += n + m
+	r.timestampDelta = int64(timestamp>>1) ^ -int64(timestamp&1)
+	r.offsetDelta = int32(offset>>1) ^ -int32(offset&1)
+	r.keyLen, r.keyAt = int(key>>1)^-int(key&1), p
+	p += max(r.keyLen, 0)
+	if p+3 > end {
+		return 0
+	}
+	value, n := short(uint64(binary.LittleEndian.Uint16(b[p:])))
+	if n == 0 {
+		return 0
+	}
+	p += n
+	r.valueLen, r.valueAt = int(value>>1)^-int(value&1), p
+	p += max(r.valueLen, 0)
+	if p+1 != end || b[p] != 0 {
+		return 0
+	}
+	r.headers, r.headersAt = 0, end
+	return end
+}
+
+func (r *raw) parseAny(b []byte, p int) int {
 	size, p := readInt(b, p)
 	if size < 0 || p > len(b) || size > len(b)-p {
 		return bad
