@@ -127,6 +127,11 @@ func createTopic(ctx context.Context, c *kgo.Client, topic string, partitions, f
 	return nil
 }
 
+// compressible is the size of a value from which a batch with it gets smaller with any codec: nearly all of it is the same
+// letter. librdkafka, kafka-python and aiokafka send a batch as it is that would not, and when their linger ends is a
+// matter of time.
+const compressible = 200
+
 // readRule reads a topic that a client has written, and compares everything, also how the batches are compressed.
 func readRule(ctx context.Context, at []string, topic, codec string, null bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -146,7 +151,7 @@ func readRule(ctx context.Context, at []string, topic, codec string, null bool) 
 			if d := ruleDifference(next[r.Partition]*rulePartitions+int(r.Partition), r, null); d != "" {
 				return fmt.Errorf("read by franz-go: %s", d)
 			}
-			if got := codecs[r.Attrs.CompressionType()]; got != codec {
+			if got := codecs[r.Attrs.CompressionType()]; got != codec && !(got == "none" && len(r.Value) < compressible) {
 				return fmt.Errorf("record %d of partition %d is compressed by %s, not %s", r.Offset, r.Partition, got, codec)
 			}
 			next[r.Partition]++
