@@ -111,6 +111,11 @@ func (s *session) start(ctx context.Context, o startOptions) error {
 func (s *session) serve(ctx context.Context, nodes []*startedNode) error {
 	release := make(chan struct{})
 	failed := make(chan error, len(nodes))
+	adapted := make(chan struct{})
+	go func() {
+		defer close(adapted)
+		adaptProcessors(release)
+	}()
 	for _, n := range nodes {
 		n.host.Tasks.Go("release memory", func() { releaseIdleMemory(n.host, release) })
 		n.host.Tasks.Go("watch for failure", func() {
@@ -129,6 +134,7 @@ func (s *session) serve(ctx context.Context, nodes []*startedNode) error {
 	}
 	s.note("stopping: answering what is in flight, taking a checkpoint")
 	close(release)
+	<-adapted
 	return stopNodes(nodes)
 }
 
