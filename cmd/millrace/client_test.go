@@ -35,6 +35,7 @@ var own struct {
 	once sync.Once
 	addr string
 	err  error
+	pid  int
 	stop func()
 }
 
@@ -73,6 +74,7 @@ func startOwn() {
 	if own.err = cmd.Start(); own.err != nil {
 		return
 	}
+	own.pid = cmd.Process.Pid
 	own.stop = func() {
 		cmd.Process.Kill()
 		cmd.Wait()
