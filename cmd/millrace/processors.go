@@ -14,6 +14,9 @@ import (
 const (
 	// lookEvery is how often it is looked at what was used.
 	lookEvery = 100 * time.Millisecond
+	// lookIdle is how often when next to nothing was, nearlyIdle of a core: looking costs something, too.
+	lookIdle   = time.Second
+	nearlyIdle = 0.01
 	// littleUsed is how much of a core a quiet broker uses at most.
 	littleUsed = 0.35
 	// calmLooks is how many looks in a row must be quiet.
@@ -83,7 +86,13 @@ func adaptProcessors(stop <-chan struct{}) {
 		now, usedNow := time.Now(), cpuTime()
 		wokenNow, slowNow := countWaits(waits)
 		was := one
-		one = p.next(look{(usedNow - used).Seconds() / now.Sub(began).Seconds(), wokenNow - woken, slowNow - slow})
+		l := look{(usedNow - used).Seconds() / now.Sub(began).Seconds(), wokenNow - woken, slowNow - slow}
+		one = p.next(l)
+		if one && l.used < nearlyIdle {
+			tick.Reset(lookIdle)
+		} else {
+			tick.Reset(lookEvery)
+		}
 		began, used, woken, slow = now, usedNow, wokenNow, slowNow
 		switch {
 		case one && !was:
