@@ -28,10 +28,13 @@ type raw struct {
 // bad is where a cursor goes when the bytes make no sense: beyond any end, so that further reads fail too.
 const bad = 1 << 62
 
+// unzigzag is the number that u stands for: 0, -1, 1, -2 and so on.
+func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
+
 // readVarint reads a zigzag number of at most ten bytes at p.
 func readVarint(b []byte, p int) (int64, int) {
 	if p < len(b) && b[p] < 0x80 {
-		return int64(b[p]>>1) ^ -int64(b[p]&1), p + 1
+		return unzigzag(uint64(b[p])), p + 1
 	}
 	return readLongVarint(b, p)
 }
@@ -39,7 +42,7 @@ func readVarint(b []byte, p int) (int64, int) {
 func readLongVarint(b []byte, p int) (int64, int) {
 	if p+1 < len(b) && b[p+1] < 0x80 { // most lengths
 		u := uint64(b[p]&0x7f) | uint64(b[p+1])<<7
-		return int64(u>>1) ^ -int64(u&1), p + 2
+		return unzigzag(u), p + 2
 	}
 	var u uint64
 	for shift := uint(0); shift < 70; shift += 7 {
@@ -50,7 +53,7 @@ func readLongVarint(b []byte, p int) (int64, int) {
 		p++
 		u |= uint64(c&0x7f) << shift
 		if c < 0x80 {
-			return int64(u>>1) ^ -int64(u&1), p
+			return unzigzag(u), p
 		}
 	}
 	return 0, bad
@@ -86,7 +89,7 @@ func short(w uint64) (uint64, int) {
 }
 
 // parseShort is parse for a record of at most 8 KiB without headers whose numbers take one or two bytes each, with
-// something behind it; it returns 0 for any other. It takes half the time of parseAny.
+// something behind it; it returns 0 for any other. It takes two thirds of the time of parseAny.
 func (r *raw) parseShort(b []byte, p int) int {
 	if len(b)-p < 8 {
 		return 0
@@ -110,9 +113,8 @@ func (r *raw) parseShort(b []byte, p int) int {
 		return 0
 	}
 	p += n + m
-	r.timestampDelta = int64(timestamp>>1) ^ -int64(timestamp&1)
-	r.offsetDelta = int32(offset>>1) ^ -int32(offset&1)
-	r.keyLen, r.keyAt = int(key>>1)^-int(key&1), p
+	r.timestampDelta, r.offsetDelta = unzigzag(timestamp), int32(unzigzag(offset))
+	r.keyLen, r.keyAt = int(unzigzag(key)), p
 	p += max(r.keyLen, 0)
 	if p+3 > end {
 		return 0
@@ -122,7 +124,7 @@ func (r *raw) parseShort(b []byte, p int) int {
 		return 0
 	}
 	p += n
-	r.valueLen, r.valueAt = int(value>>1)^-int(value&1), p
+	r.valueLen, r.valueAt = int(unzigzag(value)), p
 	p += max(r.valueLen, 0)
 	if p+1 != end || b[p] != 0 {
 		return 0
