@@ -17,6 +17,8 @@ type disk struct {
 	root   string
 	dir    *os.File
 	spares *spares
+	// farAhead says that the system by itself reads far ahead of who reads in order.
+	farAhead bool
 }
 
 func openDisk(root string) (*disk, error) {
@@ -24,7 +26,7 @@ func openDisk(root string) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data directory: %w", err)
 	}
-	return &disk{root: root, dir: dir, spares: newSpares()}, nil
+	return &disk{root: root, dir: dir, spares: newSpares(), farAhead: readsFarAhead(dir)}, nil
 }
 
 // path refuses names that would leave the data directory.
@@ -103,7 +105,7 @@ func (d *disk) open(name string, flags int, mode host.Mode) (*file, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	return &file{f: f, fd: int(f.Fd()), syncAfterWrite: after}, nil
+	return &file{f: f, fd: int(f.Fd()), syncAfterWrite: after, farAhead: d.farAhead}, nil
 }
 
 func (d *disk) Rename(from, to string) error {
@@ -192,6 +194,7 @@ type file struct {
 	f              *os.File
 	fd             int
 	syncAfterWrite bool
+	farAhead       bool
 }
 
 func (f *file) ReadAt(p []byte, off int64) (int, error) {

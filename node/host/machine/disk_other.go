@@ -23,6 +23,8 @@ func allocate(*os.File, int64) error                   { return nil }
 func syncData(f *os.File) error                        { return f.Sync() }
 func (f *file) write(off int64, slices [][]byte) error { return f.writeEach(off, slices) }
 
+func readsFarAhead(*os.File) bool { return false }
+
 // syncDir does nothing on Windows, which cannot open a directory for it and orders its metadata itself.
 func syncDir(f *os.File) error {
 	if runtime.GOOS == "windows" {
