@@ -42,6 +42,7 @@ func TestTable(t *testing.T) {
 	var out bytes.Buffer
 	p.print(&out)
 	for _, want := range []string{
+		"acks=all, one node, memory as it was; medians of 1 rounds",
 		"| produce 1 KiB, 1 partition | MB/s | 100.00 | 120.00 | 1.20 |",
 		"| start, empty | ms to the first acknowledged record | 5000.00 | 50.00 | 0.01 |",
 		"| produce 1 KiB, 1 partition | ack p99 ms, steady | 2.33 | 3.00 | 1.29 |",
@@ -104,5 +105,22 @@ func TestDiskProbe(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	if err := dispatch(context.Background(), []string{"nothing"}); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestWarmMemory(t *testing.T) {
+	cost, err := warmMemory(64 << 20)
+	if err != nil || cost < 0 {
+		t.Errorf("warm memory costs %v s/GB, %v", cost, err)
+	}
+	total, err := memoryInfo("MemTotal")
+	if err != nil || total < 64<<20 {
+		t.Errorf("MemTotal is %d, %v", total, err)
+	}
+	if free, err := memoryInfo("MemFree"); err != nil || free <= 0 || free >= total {
+		t.Errorf("MemFree is %d of %d, %v", free, total, err)
+	}
+	if _, err := memoryInfo("Mem"); err == nil {
+		t.Error("there is no Mem, and no error")
 	}
 }

@@ -63,6 +63,7 @@ type pair struct {
 	nodes  int           // of each side
 	dir    string
 	floor  map[string][]cost // nil: it is not measured
+	warm   int64             // bytes of memory that are touched before each run
 }
 
 func runPair(ctx context.Context, args []string) error {
@@ -76,10 +77,11 @@ func runPair(ctx context.Context, args []string) error {
 	stored := flags.Float64("stored", 5, "GB that are stored when the restart of one broker is measured (0: do not measure it)")
 	steady := flags.Duration("steady", 3*time.Second, "how long each produce load goes on at a steady rate, for its latency (0: not at all)")
 	floor := flags.Bool("floor", true, "measure what the kernel and the disk cost at least, once a round")
+	warm := flags.Float64("warm", 4, "GB of free memory to touch right before each run: a virtual machine may have given it back to its host (0: none)")
 	parent := flags.String("dir", "", "where the brokers keep their data meanwhile (default the temporary directory)")
 	flags.Parse(args) //nolint:errcheck // it exits
 
-	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, nodes: 1}
+	p := &pair{rounds: *rounds, scale: *scale, stored: *stored * *scale, nodes: 1, warm: int64(*warm * 1e9)}
 	p.steady = time.Duration(float64(*steady) * p.scale)
 	if *floor {
 		p.floor = map[string][]cost{}
@@ -276,12 +278,21 @@ func (p *pair) one(ctx context.Context, s *side, pl pairLoad, round int) (result
 	}
 	time.Sleep(time.Duration(float64(settled) * p.scale))
 	syncDisks()
-	var r result
-	var err error
-	switch l.kind {
-	case "latency":
+	if l.kind == "latency" {
 		time.Sleep(time.Duration(float64(calm) * p.scale))
 		syncDisks()
+	}
+	var r result
+	var err error
+	if p.warm > 0 {
+		cost, err := warmMemory(p.warm)
+		if err != nil {
+			return r, err
+		}
+		progress("memory: %.2f CPU-s/GB", cost)
+	}
+	switch l.kind {
+	case "latency":
 		r, err = besideDisk(ctx, l, p.dir)
 	case "produce":
 		r, err = l.withSteady(ctx, p.steadyRate(pl), p.steady)

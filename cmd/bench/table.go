@@ -73,7 +73,11 @@ func (p *pair) print(w io.Writer) {
 	if p.nodes > 1 {
 		nodes = fmt.Sprintf("%d nodes, %d replicas, CPU and memory of all nodes together", p.nodes, p.nodes)
 	}
-	fmt.Fprintf(w, "acks=all, %s; medians of %d rounds, the first discarded\n\n", nodes, p.rounds)
+	memory := "memory as it was"
+	if p.warm > 0 {
+		memory = fmt.Sprintf("%.3g GB of memory touched before each run", float64(p.warm)/1e9)
+	}
+	fmt.Fprintf(w, "acks=all, %s, %s; medians of %d rounds, the first discarded\n\n", nodes, memory, p.rounds)
 	fmt.Fprintf(w, "| load | figure | %s | %s | ratio |\n|---|---|---:|---:|---:|\n", a.name, b.name)
 	for _, l := range p.loads {
 		ra, rb := a.results[l.name], b.results[l.name]
