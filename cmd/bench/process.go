@@ -44,17 +44,22 @@ func usageOf(pids []int) (usage, error) {
 }
 
 func residentMB(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	kb, err := kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
+	return float64(kb) / 1024, err
+}
+
+// kilobytes returns the number of a line "NAME: NUMBER kB" of a file in /proc.
+func kilobytes(file, name string) (int64, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb / 1024, err
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			return strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("process %d has no resident memory", pid)
+	return 0, fmt.Errorf("%s has no %s", file, name)
 }
 
 func parsePids(text string) ([]int, error) {
